@@ -1,0 +1,47 @@
+// Package client is the client-server API over HTTP: it parses a request, calls one function of core, and shapes the
+// answer. It holds no state and no SQL.
+//
+// One file per chapter of the specification; each has a method xyzRows that lists its endpoints, and Rows puts them
+// together for base/route.
+package client
+
+import (
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"freehold.example/base/route"
+	"freehold.example/core/account"
+)
+
+// Config is what the API serves from.
+type Config struct {
+	Accounts *account.Accounts
+
+	Now func() time.Time
+	Log *slog.Logger
+}
+
+// API is the client-server API of one server.
+type API struct{ Config }
+
+// New makes the API.
+func New(c Config) *API { return &API{Config: c} }
+
+// Call is who makes a request and from where.
+type Call struct {
+	Session   *account.Session // nil when the row asks for no token and none was sent
+	Remote    netip.Addr
+	UserAgent string
+}
+
+// Rows lists every endpoint.
+func (a *API) Rows() []route.Row[Call] {
+	var rows []route.Row[Call]
+	for _, chapter := range [][]route.Row[Call]{
+		// one line a chapter, in the specification's order
+	} {
+		rows = append(rows, chapter...)
+	}
+	return rows
+}
