@@ -1,0 +1,101 @@
+package sqldb
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// dialect is what differs between the engines.
+type dialect struct {
+	name       string
+	beginRead  string
+	beginWrite string
+	list       map[string]string // kind of list -> the query that yields its members; %s is the parameter
+	param      string            // what stands for '$' before a parameter's number
+	prepare    bool              // keep prepared statements ourselves; pgx does so by SQL text
+	maxBatch   int               // writes in one commit
+	retriable  func(error) bool  // the batch should be run again
+}
+
+var (
+	listForm  = regexp.MustCompile(`\{(\w+) \$(\d+)\}`)
+	paramForm = regexp.MustCompile(`\$(\d+)`)
+)
+
+// query translates one statement.
+func (d *dialect) query(q string) string {
+	q = listForm.ReplaceAllStringFunc(q, func(m string) string {
+		parts := listForm.FindStringSubmatch(m)
+		form, ok := d.list[parts[1]]
+		if !ok {
+			return m // a syntax error that the engine reports with the text
+		}
+		return fmt.Sprintf(form, "$"+parts[2])
+	})
+	if d.param != "$" {
+		q = paramForm.ReplaceAllString(q, d.param+"${1}")
+	}
+	return q
+}
+
+var (
+	onlyForm   = regexp.MustCompile(`--\s*only:\s*(sqlite|postgres)\s*$`)
+	rowidForm  = regexp.MustCompile(`(?i)\bBIGINT(\s+NOT\s+NULL)?\s+PRIMARY\s+KEY\b`)
+	byteaForm  = regexp.MustCompile(`(?i)\bBYTEA\b`)
+	sqliteName = "sqlite"
+)
+
+// schema translates one migration file. A line that ends with `-- only: postgres` (or sqlite) is kept for that engine
+// alone; the comment on a line of its own holds for the lines down to the next empty one.
+func (d *dialect) schema(text string) string {
+	var out strings.Builder
+	skip := false
+	for line := range strings.Lines(text) {
+		trimmed := strings.TrimSpace(line)
+		if trimmed == "" {
+			skip = false
+		}
+		if m := onlyForm.FindStringSubmatchIndex(trimmed); m != nil {
+			other := trimmed[m[2]:m[3]] != d.name
+			if m[0] == 0 {
+				skip = other
+			} else if other {
+				continue
+			}
+		}
+		if !skip {
+			out.WriteString(line)
+		}
+	}
+	if d.name != sqliteName {
+		return out.String()
+	}
+	// INTEGER PRIMARY KEY makes the column the row's own id: one tree less. BYTEA would have numeric affinity.
+	s := rowidForm.ReplaceAllString(out.String(), "INTEGER PRIMARY KEY")
+	return byteaForm.ReplaceAllString(s, "BLOB")
+}
+
+// List is the argument of {list $n} or {ints $n}.
+func List[T any](v []T) string {
+	if len(v) == 0 {
+		return "[]"
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		// Only for values that are no list members at all (channels, functions); the statement then fails by name.
+		return fmt.Sprintf("bug: sqldb.List: %v", err)
+	}
+	return string(b)
+}
+
+// Blobs is the argument of {blobs $n}.
+func Blobs[T ~[]byte](v []T) string {
+	s := make([]string, len(v))
+	for i, b := range v {
+		s[i] = hex.EncodeToString(b)
+	}
+	return List(s)
+}

@@ -1,0 +1,127 @@
+// Package sqldbtest gives tests a database: a fresh one of each engine for each test.
+package sqldbtest
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"database/sql"
+	_ "embed" // for the script
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+
+	"freehold.example/base/sqldb"
+)
+
+// Each runs fn once for each engine, as subtests "sqlite" and "postgres", on a new database with the schema of fsys.
+//
+// FH_TEST_POSTGRES names a PostgreSQL server (`make test` sets it, so that all packages share one); without it a server
+// is started from the installed binaries, for the rest of the test process. Without binaries the test fails.
+func Each(t *testing.T, fsys fs.FS, fn func(t *testing.T, db *sqldb.DB)) {
+	t.Helper()
+	t.Run("sqlite", func(t *testing.T) { fn(t, Open(t, fsys, sqldb.Config{Dir: t.TempDir()})) })
+	t.Run("postgres", func(t *testing.T) { fn(t, Open(t, fsys, sqldb.Config{URL: Postgres(t)})) })
+}
+
+// SQLite is a new SQLite database, for tests that say nothing about the engine.
+func SQLite(t testing.TB, fsys fs.FS) *sqldb.DB {
+	t.Helper()
+	return Open(t, fsys, sqldb.Config{Dir: t.TempDir()})
+}
+
+// Open opens a database, runs the migrations of fsys (none when it is nil), and closes it when the test ends.
+func Open(t testing.TB, fsys fs.FS, c sqldb.Config) *sqldb.DB {
+	t.Helper()
+	db, err := sqldb.Open(context.Background(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if fsys != nil {
+		if err := db.Migrate(context.Background(), fsys); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return db
+}
+
+// Schema is a schema of one file, for Each and Open.
+func Schema(text string) fs.FS {
+	return fstest.MapFS{"0001_test.sql": {Data: []byte(text)}}
+}
+
+// Postgres creates an empty PostgreSQL database for the test and gives its URL. The database goes with the test.
+func Postgres(t testing.TB) string {
+	t.Helper()
+	server, err := server()
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin, err := sql.Open("pgx", server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := "fh_" + strings.ToLower(rand.Text()[:16])
+	if _, err := admin.Exec("CREATE DATABASE " + name + " TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"); err != nil {
+		admin.Close()
+		t.Fatalf("create a test database on %s: %v", server, err)
+	}
+	t.Cleanup(func() {
+		if _, err := admin.Exec("DROP DATABASE " + name + " WITH (FORCE)"); err != nil {
+			t.Errorf("drop the test database: %v", err)
+		}
+		admin.Close()
+	})
+	u, err := url.Parse(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Path = "/" + name
+	return u.String()
+}
+
+//go:embed postgres.sh
+var script string
+
+// server is the URL of the server that this test process uses.
+var server = sync.OnceValues(func() (string, error) {
+	if u := os.Getenv("FH_TEST_POSTGRES"); u != "" {
+		return u, nil
+	}
+	// The script lives as long as its standard input, which the kernel closes with this process, however it ends.
+	cmd := exec.Command("sh", "-c", script, "postgres.sh", "run")
+	if _, err := cmd.StdinPipe(); err != nil {
+		return "", fmt.Errorf("start PostgreSQL: %w", err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return "", fmt.Errorf("start PostgreSQL: %w", err)
+	}
+	errs, err := cmd.StderrPipe()
+	if err != nil {
+		return "", fmt.Errorf("start PostgreSQL: %w", err)
+	}
+	if err := cmd.Start(); err != nil {
+		return "", fmt.Errorf("start PostgreSQL: %w", err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		why := new(strings.Builder)
+		bufio.NewReader(errs).WriteTo(why)
+		return "", fmt.Errorf("start PostgreSQL: %s", strings.TrimSpace(why.String()))
+	}
+	return strings.TrimSpace(line), nil
+})

@@ -1,0 +1,77 @@
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	_ "modernc.org/sqlite" // the driver "sqlite"
+)
+
+var sqliteDialect = &dialect{
+	name:       sqliteName,
+	beginRead:  "BEGIN",
+	beginWrite: "BEGIN IMMEDIATE",
+	list: map[string]string{
+		"list":  "SELECT value FROM json_each(%s)",
+		"ints":  "SELECT value FROM json_each(%s)",
+		"blobs": "SELECT unhex(value) FROM json_each(%s)",
+	},
+	param:     "?",
+	prepare:   true,
+	maxBatch:  256,
+	retriable: func(error) bool { return false }, // there is one writer, nothing to collide with
+}
+
+// openSQLite opens Dir/freehold.db in WAL mode.
+func openSQLite(_ context.Context, db *DB) error {
+	db.dialect = sqliteDialect
+	if db.config.Dir == "" {
+		return errors.New("sqldb: neither URL nor Dir is set")
+	}
+	if err := os.MkdirAll(db.config.Dir, 0o700); err != nil {
+		return fmt.Errorf("data directory: %w", err)
+	}
+	path, err := filepath.Abs(filepath.Join(db.config.Dir, "freehold.db"))
+	if err != nil {
+		return fmt.Errorf("data directory: %w", err)
+	}
+	if db.unlock, err = lockFile(path + ".lock"); err != nil {
+		return err
+	}
+	// synchronous(FULL): a commit is on the disk before it is answered (D5). No mmap: a failing disk would be a SIGBUS.
+	write, err := sqlitePool(path, 1, -16<<10, "synchronous(FULL)", "wal_autocheckpoint(2000)")
+	if err != nil {
+		return err
+	}
+	db.write = &pool{db: write}
+	read, err := sqlitePool(path, db.config.ReadConns, -8<<10, "query_only(1)")
+	if err != nil {
+		return err
+	}
+	db.read = &pool{db: read}
+	return nil
+}
+
+// sqlitePool prepares connections with a page cache of cache (in KiB when negative, as SQLite has it).
+func sqlitePool(path string, conns, cache int, pragmas ...string) (*sql.DB, error) {
+	q := url.Values{}
+	for _, p := range append([]string{
+		"journal_mode(WAL)", "foreign_keys(1)", "busy_timeout(10000)", "temp_store(MEMORY)",
+		"cache_size(" + strconv.Itoa(cache) + ")",
+	}, pragmas...) {
+		q.Add("_pragma", p)
+	}
+	dsn := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}
+	db, err := sql.Open("sqlite", dsn.String())
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	db.SetMaxOpenConns(conns)
+	return db, nil
+}

@@ -1,0 +1,248 @@
+package sqldb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+)
+
+// writer is the one goroutine that writes.
+type writer struct {
+	db    *DB
+	conn  *conn      // nil while the connection is lost
+	batch []*Pending // being written
+	saved Pos        // what the table position holds
+	undue bool       // the last COMMIT went unanswered: whether it happened is not known yet
+}
+
+const (
+	sqlHigh     = `SELECT high FROM position WHERE id = 1`
+	sqlSaveHigh = `UPDATE position SET high = $1 WHERE id = 1`
+
+	schemaOwn = `
+CREATE TABLE IF NOT EXISTS schema_version (number BIGINT PRIMARY KEY, name TEXT NOT NULL, sum TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS position (id BIGINT PRIMARY KEY, high BIGINT NOT NULL);
+INSERT INTO position (id, high) VALUES (1, 0) ON CONFLICT (id) DO NOTHING;
+`
+)
+
+var errUnreachable = errors.New("the database cannot be reached")
+
+// prepareTables makes the tables of this package and reads the last position that was saved.
+func (w *writer) prepareTables(ctx context.Context) (Pos, error) {
+	if _, err := w.conn.sql.ExecContext(ctx, w.db.dialect.schema(schemaOwn)); err != nil {
+		return 0, fmt.Errorf("create table position: %w", err)
+	}
+	if err := w.conn.row(ctx, sqlHigh).Scan(&w.saved); err != nil {
+		return 0, fmt.Errorf("read table position: %w", err)
+	}
+	return w.saved, nil
+}
+
+func (w *writer) connect(ctx context.Context) error {
+	c, err := w.db.write.connect(ctx, w.db.dialect)
+	if err != nil {
+		return err
+	}
+	w.conn = c
+	return nil
+}
+
+func (w *writer) disconnect() {
+	if w.conn != nil {
+		w.conn.close()
+		w.conn = nil
+	}
+}
+
+// run writes batches until the queue is closed and empty.
+func (w *writer) run() {
+	finished := false
+	defer func() {
+		if !finished {
+			// A write function ended this goroutine (runtime.Goexit, which is what t.Fatal does).
+			w.abandon(errors.New("bug: a write function ended the writer's goroutine"))
+			go w.run()
+			return
+		}
+		w.disconnect()
+		close(w.db.stopped)
+	}()
+	for {
+		w.batch = w.db.queue.take(w.batch[:0], w.db.dialect.maxBatch, true)
+		if len(w.batch) == 0 {
+			finished = true
+			return
+		}
+		w.commit()
+	}
+}
+
+// commit writes the batch, and what arrives meanwhile as long as there is room, and releases all that waited for it.
+func (w *writer) commit() {
+	start := time.Now()
+	var err error
+	for attempt := 1; ; attempt++ {
+		if err = w.attempt(attempt == 1); err == nil || !w.db.dialect.retriable(err) || attempt == 10 {
+			break
+		}
+		w.db.stats.reruns.Add(1)
+		time.Sleep(time.Duration(attempt) * time.Millisecond)
+	}
+	s := &w.db.stats
+	if err != nil {
+		s.lost.Add(1)
+		w.db.log.Error("a batch of writes was lost", "writes", len(w.batch), "err", err)
+		err = fmt.Errorf("write to the database: %w", err)
+	}
+	took := time.Since(start)
+	s.batches.Add(1)
+	s.commit.Add(int64(took))
+	w.settle(err)
+	if w.db.config.OnCommit != nil {
+		w.db.config.OnCommit(len(w.batch), took)
+	}
+}
+
+// settle tells everyone in the batch how it ended; err is for all of them.
+func (w *writer) settle(err error) {
+	last := w.batch[len(w.batch)-1]
+	if !w.undue {
+		w.db.committed.Store(int64(last.first) + int64(last.n) - 1)
+	}
+	for _, p := range w.batch {
+		w.db.stats.writes.Add(1)
+		if p.err == nil {
+			p.err = err
+		}
+		if p.err != nil {
+			w.db.stats.failed.Add(1)
+		}
+		close(p.done)
+	}
+	clear(w.batch)
+}
+
+// abandon fails the batch when the goroutine ends under it.
+func (w *writer) abandon(err error) {
+	w.disconnect() // ends the transaction
+	if len(w.batch) > 0 && w.batch[0] != nil {
+		w.settle(err)
+	}
+}
+
+// attempt runs the batch in one transaction. An error is one of the batch; those of single writes are in their Pending.
+func (w *writer) attempt(grow bool) (err error) {
+	ctx := context.Background() // a commit is shared: no caller's context may end it
+	if err := w.begin(ctx); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			w.rollback(ctx)
+		}
+	}()
+	high := w.saved
+	clean := true // nothing has been written in this transaction yet
+	for i := 0; i < len(w.batch); i++ {
+		p := w.batch[i]
+		p.err = nil
+		if err := w.apply(ctx, p, clean); err != nil {
+			return err
+		}
+		if p.err == nil {
+			clean = false
+			high = max(high, p.first+Pos(p.n)-1)
+		}
+		if i == len(w.batch)-1 && grow {
+			w.batch = w.db.queue.take(w.batch, w.db.dialect.maxBatch-len(w.batch), false)
+		}
+	}
+	if high > w.saved {
+		if _, err := w.conn.exec(ctx, sqlSaveHigh, int64(high)); err != nil {
+			return err
+		}
+	}
+	if _, err := w.conn.exec(ctx, "COMMIT"); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	w.saved = high
+	return nil
+}
+
+// apply runs one write. The first needs no savepoint: when it fails, the whole transaction is begun anew.
+func (w *writer) apply(ctx context.Context, p *Pending, clean bool) error {
+	if p.ctx != nil && p.ctx.Err() != nil {
+		p.err = p.ctx.Err()
+		return nil
+	}
+	if !clean {
+		if _, err := w.conn.exec(ctx, "SAVEPOINT w"); err != nil {
+			return err
+		}
+	}
+	tx := &Tx{ctx: ctx, conn: w.conn, pos: p.first}
+	p.err = protect(tx, p.fn)
+	tx.end()
+	switch {
+	case p.err == nil && clean:
+		return nil
+	case p.err == nil:
+		_, err := w.conn.exec(ctx, "RELEASE SAVEPOINT w")
+		return err
+	case w.db.dialect.retriable(p.err):
+		return p.err
+	case clean:
+		if _, err := w.conn.exec(ctx, "ROLLBACK"); err != nil {
+			return err
+		}
+		_, err := w.conn.exec(ctx, w.db.dialect.beginWrite)
+		return err
+	}
+	if _, err := w.conn.exec(ctx, "ROLLBACK TO SAVEPOINT w"); err != nil {
+		return err
+	}
+	_, err := w.conn.exec(ctx, "RELEASE SAVEPOINT w")
+	return err
+}
+
+// protect turns a panic of fn into its error.
+func protect(tx *Tx, fn func(*Tx) error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic in a write: %v\n%s", r, debug.Stack())
+		}
+	}()
+	return fn(tx)
+}
+
+// begin starts the transaction, on a new connection when the last one was lost.
+func (w *writer) begin(ctx context.Context) error {
+	if w.conn != nil {
+		if _, err := w.conn.exec(ctx, w.db.dialect.beginWrite); err == nil {
+			return nil
+		}
+		w.disconnect()
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := w.connect(ctx); err != nil {
+		return fmt.Errorf("%w: %w", errUnreachable, err)
+	}
+	w.undue = false // the new connection has the database alone: what the old one did is decided
+	_, err := w.conn.exec(context.WithoutCancel(ctx), w.db.dialect.beginWrite)
+	return err
+}
+
+// rollback leaves the connection ready for the next batch, or drops it.
+func (w *writer) rollback(ctx context.Context) {
+	if w.conn == nil {
+		return
+	}
+	if _, err := w.conn.exec(ctx, "ROLLBACK"); err != nil {
+		w.undue = true
+		w.disconnect()
+	}
+}
