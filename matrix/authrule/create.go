@@ -1,10 +1,12 @@
 package authrule
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
 
+	"freehold.example/matrix/canon"
 	"freehold.example/matrix/event"
 	"freehold.example/matrix/id"
 	"freehold.example/matrix/version"
@@ -30,15 +32,15 @@ func ParseCreate(e *event.Event) (*Create, error) {
 		Room:       e.Room(),
 		Sender:     e.Sender(),
 		Creator:    e.Sender(),
-		Federate:   string(member(e.Content(), "m.federate")) != "false",
+		Federate:   string(canon.Get(e.Content(), "m.federate")) != "false",
 		privileged: v.CreatorsPrivileged,
 	}
 	if !v.ImplicitCreator {
-		value := member(e.Content(), "creator")
+		value := canon.Get(e.Content(), "creator")
 		if value == nil {
 			return nil, errors.New("there is no creator")
 		}
-		creator, _ := text(value)
+		creator, _ := canon.String(value)
 		c.Creator = id.User(creator)
 	}
 	if v.CreatorsPrivileged {
@@ -53,22 +55,21 @@ func ParseCreate(e *event.Event) (*Create, error) {
 
 // additionalCreators is content.additional_creators.
 func additionalCreators(content []byte) ([]id.User, error) {
-	value := member(content, "additional_creators")
+	value := canon.Get(content, "additional_creators")
 	if value == nil {
 		return nil, nil
 	}
-	users := newArray(value)
-	if !users.fine {
+	if !bytes.HasPrefix(value, []byte("[")) {
 		return nil, errors.New("additional_creators is not an array")
 	}
 	var list []id.User
-	for {
-		value, ok := users.element()
+	for users := canon.OpenArray(value); ; {
+		value, ok := users.Next()
 		if !ok {
-			break
+			return list, nil
 		}
-		s, isText := text(value)
-		if !isText {
+		s, isString := canon.String(value)
+		if !isString {
 			return nil, errors.New("an additional creator is not a string")
 		}
 		user, err := id.ParseUser(s)
@@ -77,10 +78,6 @@ func additionalCreators(content []byte) ([]id.User, error) {
 		}
 		list = append(list, user)
 	}
-	if !users.fine {
-		return nil, errors.New("additional_creators is malformed")
-	}
-	return list, nil
 }
 
 // Privileged says whether the user's power is infinitely high for being a creator of the room (v12, "Authorisation rules").
@@ -95,14 +92,14 @@ func (c *check) create() error {
 		return refuse(c.n.create, ".1", "a create event must not have previous events")
 	}
 	if v.RoomIDIsCreateHash {
-		if member(e.Bytes(), "room_id") != nil {
+		if canon.Get(e.Bytes(), "room_id") != nil {
 			return refuse(c.n.create, ".2", "a create event must not have a room id")
 		}
 	} else if e.Room().Server() != e.Sender().Server() {
 		return refuse(c.n.create, ".2", "%s may not create a room of %s", e.Sender(), e.Room().Server())
 	}
-	if value := member(e.Content(), "room_version"); value != nil {
-		name, _ := text(value)
+	if value := canon.Get(e.Content(), "room_version"); value != nil {
+		name, _ := canon.String(value)
 		if _, known := version.Lookup(name); !known {
 			return refuse(c.n.create, ".3", "the room version is not known")
 		}

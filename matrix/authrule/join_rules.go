@@ -1,6 +1,9 @@
 package authrule
 
-import "freehold.example/matrix/id"
+import (
+	"freehold.example/matrix/canon"
+	"freehold.example/matrix/id"
+)
 
 // The join rules (m.room.join_rules).
 const (
@@ -17,23 +20,22 @@ type JoinRules struct {
 	Allow []id.Room // rooms whose members may join by themselves: entries of allow with type m.room_membership
 }
 
-// ParseJoinRules parses the content of an m.room.join_rules event. It takes anything: the rules refuse who joins by a
+// ParseJoinRules parses the content, canonical JSON, of an m.room.join_rules event. It takes anything: the rules refuse who joins by a
 // rule that makes no sense, not the event that sets it. Without join_rule the rule is invite.
 func ParseJoinRules(content []byte) *JoinRules {
 	j := &JoinRules{Rule: RuleInvite}
-	if value := member(content, "join_rule"); value != nil {
-		j.Rule, _ = text(value)
+	if value := canon.Get(content, "join_rule"); value != nil {
+		j.Rule, _ = canon.String(value)
 	}
-	allow := newArray(member(content, "allow"))
-	for {
-		entry, ok := allow.element()
+	for allow := canon.OpenArray(canon.Get(content, "allow")); ; {
+		entry, ok := allow.Next()
 		if !ok {
 			return j
 		}
-		if kind, _ := text(member(entry, "type")); kind != "m.room_membership" {
+		if kind, _ := canon.String(canon.Get(entry, "type")); kind != "m.room_membership" {
 			continue
 		}
-		name, _ := text(member(entry, "room_id"))
+		name, _ := canon.String(canon.Get(entry, "room_id"))
 		if room, err := id.ParseRoom(name); err == nil {
 			j.Allow = append(j.Allow, room)
 		}

@@ -1,6 +1,7 @@
 package authrule
 
 import (
+	"freehold.example/matrix/canon"
 	"freehold.example/matrix/id"
 )
 
@@ -52,25 +53,25 @@ func MemberOf(m Membership) *Member {
 	return &Member{Membership: m, hasMembership: true}
 }
 
-// ParseMember parses the content of an m.room.member event. It takes anything; Check refuses what makes no sense.
+// ParseMember parses the content, canonical JSON, of an m.room.member event. It takes anything; Check refuses what makes no sense.
 func ParseMember(content []byte) *Member {
 	var m Member
-	o := newObject(content)
-	for {
-		key, value, ok := o.next()
+	for o := canon.Open(content); ; {
+		entry, ok := o.Next()
 		if !ok {
 			break
 		}
-		switch {
-		case is(key, "membership"):
+		value := entry.Value()
+		switch string(entry.Key()) {
+		case "membership":
 			m.Membership, m.hasMembership = parseMembership(value), true
-		case is(key, "join_authorised_via_users_server"):
-			s, _ := text(value)
+		case "join_authorised_via_users_server":
+			s, _ := canon.String(value)
 			m.Authoriser, m.hasAuthoriser = "", true
 			if user, err := id.ParseUser(s); err == nil {
 				m.Authoriser = user
 			}
-		case is(key, "third_party_invite"):
+		case "third_party_invite":
 			m.ThirdParty = parseSignedInvite(value)
 		}
 	}
@@ -94,7 +95,7 @@ func parseMembership(value []byte) Membership {
 	case `"knock"`:
 		return Knock
 	}
-	s, _ := text(value)
+	s, _ := canon.String(value)
 	return Membership(s)
 }
 

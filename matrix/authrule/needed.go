@@ -4,13 +4,14 @@ import (
 	"fmt"
 	"slices"
 
+	"freehold.example/matrix/canon"
 	"freehold.example/matrix/event"
 	"freehold.example/matrix/id"
 	"freehold.example/matrix/version"
 )
 
 // Needed is the auth events selection (Server-Server API, "Auth events selection"): which entries of the room's state an
-// event must have among its auth_events, as far as the state has them. There are no duplicates. In a version whose room
+// event with this content, any JSON, must have among its auth_events, as far as the state has them. There are no duplicates. In a version whose room
 // id names the create event, that one is not among them.
 func Needed(v *version.Version, typ string, sender id.User, stateKey *string, content []byte) []StateKey {
 	if typ == typeCreate {
@@ -31,6 +32,9 @@ func Needed(v *version.Version, typ string, sender id.User, stateKey *string, co
 	}
 	if stateKey != nil {
 		add(StateKey{typeMember, *stateKey})
+	}
+	if canonical, err := canon.Canonical(content, canon.Lenient); err == nil {
+		content = canonical
 	}
 	m := ParseMember(content)
 	switch m.Membership {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"freehold.example/matrix/canon"
 	"freehold.example/matrix/id"
 	"freehold.example/matrix/version"
 )
@@ -72,7 +73,7 @@ type malformedPower struct {
 
 func (m *malformedPower) Error() string { return m.why }
 
-// ParsePowerLevels parses the content of an m.room.power_levels event by the room version: integers, and where the
+// ParsePowerLevels parses the content, any JSON, of an m.room.power_levels event by the room version: integers, and where the
 // version takes them, strings that hold an integer, and fractions. It fails on what the version's rules refuse.
 func ParsePowerLevels(v *version.Version, content []byte) (*PowerLevels, error) {
 	p := &PowerLevels{named: defaults}
@@ -82,16 +83,17 @@ func ParsePowerLevels(v *version.Version, content []byte) (*PowerLevels, error) 
 			worst = &malformedPower{part: part, why: what + ": " + err.Error()}
 		}
 	}
-	o := newObject(content)
-	if !o.fine {
+	content, err := canon.Canonical(content, canon.Lenient)
+	if err != nil || content[0] != '{' {
 		return nil, &malformedPower{part: partNamed, why: "content is not an object"}
 	}
-	for {
-		key, value, ok := o.next()
+	for o := canon.Open(content); ; {
+		m, ok := o.Next()
 		if !ok {
 			break
 		}
-		switch name, _ := text(key); name {
+		value := m.Value()
+		switch name := string(m.Key()); name {
 		case "users":
 			users, err := parseLevels(v, value, id.ParseUser)
 			note(partUsers, name, err)
@@ -126,34 +128,26 @@ func anyKey(s string) (string, error) { return s, nil }
 
 // parseLevels parses an object of levels. What is no object is an error and yields nothing.
 func parseLevels[K ~string](v *version.Version, value []byte, parseKey func(string) (K, error)) (map[K]Level, error) {
-	o := newObject(value)
-	if !o.fine {
+	if len(value) == 0 || value[0] != '{' {
 		return nil, errors.New("not an object")
 	}
 	levels := make(map[K]Level)
-	for {
-		raw, value, ok := o.next()
+	for o := canon.Open(value); ; {
+		m, ok := o.Next()
 		if !ok {
-			break
+			return levels, nil
 		}
-		name, isText := text(raw)
-		if !isText {
-			return nil, errors.New("malformed key")
-		}
+		name, _ := canon.String(m.Raw()[:len(m.Key())+2])
 		key, err := parseKey(name)
 		if err != nil {
 			return nil, err
 		}
-		level, err := parseLevel(v, value)
+		level, err := parseLevel(v, m.Value())
 		if err != nil {
 			return nil, fmt.Errorf("%q: %w", name, err)
 		}
 		levels[key] = level
 	}
-	if !o.fine {
-		return nil, errors.New("malformed object")
-	}
-	return levels, nil
 }
 
 var errLevel = errors.New("not a power level")
@@ -164,7 +158,7 @@ func parseLevel(v *version.Version, value []byte) (Level, error) {
 		return 0, errLevel
 	}
 	if value[0] == '"' {
-		s, ok := text(value)
+		s, ok := canon.String(value)
 		if !ok || v.IntegerPowerLevels {
 			return 0, errLevel
 		}

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"strings"
 
+	"freehold.example/matrix/canon"
 	"freehold.example/matrix/id"
 )
 
@@ -24,19 +25,18 @@ type ThirdParty struct {
 // use the invitation.
 func ParseThirdParty(sender id.User, content []byte) *ThirdParty {
 	t := &ThirdParty{Sender: sender}
-	t.add(member(content, "public_key"))
-	list := newArray(member(content, "public_keys"))
-	for {
-		entry, ok := list.element()
+	t.add(canon.Get(content, "public_key"))
+	for list := canon.OpenArray(canon.Get(content, "public_keys")); ; {
+		entry, ok := list.Next()
 		if !ok {
 			return t
 		}
-		t.add(member(entry, "public_key"))
+		t.add(canon.Get(entry, "public_key"))
 	}
 }
 
 func (t *ThirdParty) add(value []byte) {
-	s, _ := text(value)
+	s, _ := canon.String(value)
 	if key := decode64(s); len(key) == ed25519.PublicKeySize {
 		t.Keys = append(t.Keys, key)
 	}
@@ -69,12 +69,12 @@ type SignedInvite struct {
 
 // parseSignedInvite parses the value of third_party_invite.
 func parseSignedInvite(value []byte) *SignedInvite {
-	inv := &SignedInvite{signed: member(value, "signed")}
+	inv := &SignedInvite{signed: canon.Get(value, "signed")}
 	if inv.signed == nil {
 		return inv
 	}
-	inv.User, inv.hasUser = text(member(inv.signed, "mxid"))
-	inv.Token, inv.hasToken = text(member(inv.signed, "token"))
+	inv.User, inv.hasUser = canon.String(canon.Get(inv.signed, "mxid"))
+	inv.Token, inv.hasToken = canon.String(canon.Get(inv.signed, "token"))
 	return inv
 }
 
@@ -110,23 +110,20 @@ func (m *membership) thirdPartyInvite() error {
 func signedByAny(signed []byte, keys []ed25519.PublicKey) bool {
 	message := unsigned(signed)
 	trials := 0
-	servers := newObject(member(signed, "signatures"))
-	for {
-		_, byKey, ok := servers.next()
+	for servers := canon.Open(canon.Get(signed, "signatures")); ; {
+		server, ok := servers.Next()
 		if !ok {
 			return false
 		}
-		signatures := newObject(byKey)
-		for {
-			keyID, value, ok := signatures.next()
+		for signatures := canon.Open(server.Value()); ; {
+			entry, ok := signatures.Next()
 			if !ok {
 				break
 			}
-			name, _ := text(keyID)
-			if !strings.HasPrefix(name, "ed25519:") {
+			if !bytes.HasPrefix(entry.Key(), []byte("ed25519:")) {
 				continue
 			}
-			encoded, _ := text(value)
+			encoded, _ := canon.String(entry.Value())
 			signature := decode64(encoded)
 			if len(signature) != ed25519.SignatureSize {
 				continue
@@ -146,24 +143,18 @@ func signedByAny(signed []byte, keys []ed25519.PublicKey) bool {
 // unsigned is what a signature on a JSON object is of: the object, canonical as it comes, without its signatures and its
 // unsigned part (Appendices, "Signing JSON").
 func unsigned(object []byte) []byte {
-	var b bytes.Buffer
-	b.WriteByte('{')
-	o := newObject(object)
-	for {
-		key, value, ok := o.next()
+	b := append(make([]byte, 0, len(object)), '{')
+	for o := canon.Open(object); ; {
+		entry, ok := o.Next()
 		if !ok {
-			break
+			return append(b, '}')
 		}
-		if is(key, "signatures") || is(key, "unsigned") {
+		if key := string(entry.Key()); key == "signatures" || key == "unsigned" {
 			continue
 		}
-		if b.Len() > 1 {
-			b.WriteByte(',')
+		if len(b) > 1 {
+			b = append(b, ',')
 		}
-		b.Write(key)
-		b.WriteByte(':')
-		b.Write(value)
+		b = append(b, entry.Raw()...)
 	}
-	b.WriteByte('}')
-	return b.Bytes()
 }
