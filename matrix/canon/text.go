@@ -173,3 +173,6 @@ func compare(a, b []byte) int {
 	}
 	return bytes.Compare(decode(a), decode(b))
 }
+
+// CompareKeys orders two keys as Member.Key gives them.
+func CompareKeys(a, b []byte) int { return compare(a, b) }

@@ -25,6 +25,7 @@ type Event struct {
 	auth     []id.Event
 	redacts  id.Event
 	bytes    []byte
+	redacted bool
 }
 
 // Version is the room version whose rules the event was parsed by.
@@ -76,3 +77,7 @@ func (e *Event) Redacts() id.Event { return e.redacts }
 
 // Bytes is the whole event in canonical JSON without unsigned. The caller must not change it.
 func (e *Event) Bytes() []byte { return e.bytes }
+
+// Redacted says whether this copy was made by Redact, or by Parse because the content hash did not match. It is not kept
+// in the bytes: Stored always says false.
+func (e *Event) Redacted() bool { return e.redacted }

@@ -1,0 +1,36 @@
+package event
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Limits of an event (Client-Server API, "Size limits"; the PDU schemas of the room versions).
+const (
+	MaxSize   = 65536 // bytes of the whole event in canonical JSON, signatures included, unsigned not
+	MaxString = 255   // bytes of type and state_key; identifiers have id.MaxLength
+	MaxAuth   = 10    // entries of auth_events
+	MaxPrev   = 20    // entries of prev_events
+)
+
+// ErrTooLarge is what an *Invalid is, by errors.Is, when the event or one of its fields is over a size limit.
+var ErrTooLarge = errors.New("event too large")
+
+// Invalid says why some bytes are not an event of their room version. Such an event is dropped (Server-Server API,
+// "Checks performed on receipt of a PDU", 1), or refused when a client sent it.
+type Invalid struct {
+	Reason string
+	large  bool
+}
+
+// Error gives the reason.
+func (e *Invalid) Error() string { return "invalid event: " + e.Reason }
+
+// Is makes errors.Is(err, ErrTooLarge) work.
+func (e *Invalid) Is(target error) bool { return target == ErrTooLarge && e.large }
+
+func invalid(format string, args ...any) error { return &Invalid{Reason: fmt.Sprintf(format, args...)} }
+
+func tooLarge(format string, args ...any) error {
+	return &Invalid{Reason: fmt.Sprintf(format, args...), large: true}
+}

@@ -1,0 +1,93 @@
+package event
+
+import (
+	"strings"
+
+	"freehold.example/matrix/canon"
+	"freehold.example/matrix/id"
+	"freehold.example/matrix/version"
+)
+
+// Stored makes an event of bytes that Bytes once gave: they were checked then and are trusted now, nothing is hashed. The
+// event keeps raw, which the caller must not change any more. The error says that the bytes are damaged.
+func Stored(v *version.Version, eventID id.Event, raw []byte) (*Event, error) {
+	e := &Event{version: v, id: eventID, bytes: raw}
+	var space [typicalMembers]canon.Member
+	f := fieldsOf(e.members(space[:0]))
+	var okType, okSender, okRoom, okDepth, okTime bool
+	e.typ, okType = storedType(f.typ)
+	sender, okSender := canon.String(f.sender)
+	room, okRoom := canon.String(f.room)
+	e.depth, okDepth = canon.Integer(f.depth)
+	e.ts, okTime = canon.Integer(f.ts)
+	e.sender, e.room = id.User(sender), id.Room(room)
+	if e.room == "" {
+		e.roomFromID()
+		okRoom = e.room != ""
+	}
+	if !okType || !okSender || !okRoom || !okDepth || !okTime || len(f.content) == 0 || len(eventID) < 2 {
+		return nil, invalid("stored bytes of %s are damaged", eventID)
+	}
+	if f.stateKey != nil {
+		key, ok := storedKey(f.stateKey, e)
+		if !ok {
+			return nil, invalid("stored bytes of %s are damaged", eventID)
+		}
+		e.stateKey = &key
+	}
+	e.content = f.content
+	e.auth = storedReferences(f.auth, v.HashedReferences)
+	e.prev = storedReferences(f.prev, v.HashedReferences)
+	e.redacts = redacts(v, e.typ, &f)
+	return e, nil
+}
+
+// storedType is the type, without an allocation for the most frequent ones.
+func storedType(value []byte) (string, bool) {
+	switch string(value) {
+	case `"m.room.encrypted"`:
+		return "m.room.encrypted", true
+	case `"m.room.message"`:
+		return "m.room.message", true
+	case `"m.reaction"`:
+		return "m.reaction", true
+	case `"m.room.member"`:
+		return typeMember, true
+	case `"m.room.redaction"`:
+		return typeRedaction, true
+	}
+	return canon.String(value)
+}
+
+// storedKey is the state key, without an allocation where it is empty or the sender.
+func storedKey(value []byte, e *Event) (string, bool) {
+	if len(value) >= 2 && string(value[1:len(value)-1]) == string(e.sender) {
+		return string(e.sender), true
+	}
+	return canon.String(value)
+}
+
+// storedReferences is what references makes of a list that was checked before. The ids share one string.
+func storedReferences(list []byte, pairs bool) []id.Event {
+	if len(list) <= len("[]") {
+		return nil
+	}
+	text := string(list)
+	if pairs || strings.IndexByte(text, '\\') >= 0 {
+		ids, err := references("stored", list, len(list), pairs)
+		if err != nil {
+			return nil
+		}
+		return ids
+	}
+	ids := make([]id.Event, 0, strings.Count(text, ",")+1)
+	for {
+		_, after, ok := strings.Cut(text, `"`)
+		if !ok {
+			return ids
+		}
+		one, rest, _ := strings.Cut(after, `"`)
+		ids = append(ids, id.Event(one))
+		text = rest
+	}
+}
