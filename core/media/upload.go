@@ -1,0 +1,259 @@
+package media
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"freehold.example/base/blob"
+	"freehold.example/base/sqldb"
+	"freehold.example/matrix/fault"
+	"freehold.example/matrix/id"
+)
+
+const (
+	maxType      = 255            // bytes of a content type
+	maxName      = 1024           // bytes of a file name; longer ones are cut
+	reservedLast = 24 * time.Hour // how long a reserved id waits for its upload
+	defaultType  = "application/octet-stream"
+)
+
+const (
+	sqlAddMedia   = `INSERT INTO media (media_id, user_id, blob, size, content_type, name, created, expires) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
+	sqlFillMedia  = `UPDATE media SET blob = $2, size = $3, content_type = $4, name = $5, expires = 0 WHERE media_id = $1 AND blob = ''`
+	sqlMedia      = `SELECT user_id, blob, size, content_type, name, created, expires FROM media WHERE media_id = $1`
+	sqlPending    = `SELECT count(*) FROM media WHERE user_id = $1 AND expires > $2`
+	sqlDropStale  = `DELETE FROM media WHERE user_id = $1 AND expires <> 0 AND expires <= $2 AND blob = ''`
+	sqlUsage      = `SELECT bytes, files FROM media_usage WHERE user_id = $1`
+	sqlCountUsage = `INSERT INTO media_usage (user_id, bytes, files) VALUES ($1, $2, 1) ON CONFLICT (user_id) DO UPDATE SET bytes = media_usage.bytes + excluded.bytes, files = media_usage.files + 1`
+)
+
+// Upload is a file to be kept.
+type Upload struct {
+	Body        io.Reader
+	Length      int64  // bytes as announced, or negative when unknown
+	ContentType string // "" is application/octet-stream
+	Name        string // "" for none
+}
+
+// row is what the table media says of one id.
+type row struct {
+	user        id.User
+	blob        string
+	size        int64
+	contentType string
+	name        string
+	created     int64
+	expires     int64
+}
+
+// Add keeps a file. When it returns, bytes and row are on disk.
+func (m *Media) Add(ctx context.Context, user id.User, u Upload) (ID, error) {
+	info, err := m.take(ctx, user, &u)
+	if err != nil {
+		return "", err
+	}
+	i := newID()
+	err = m.DB.Write(ctx, func(tx *sqldb.Tx) error {
+		if err := m.count(tx, user, info.Size); err != nil {
+			return err
+		}
+		_, err := tx.Exec(sqlAddMedia, string(i), string(user), info.Hash.String(), info.Size, u.ContentType, u.Name, m.Now().UnixMilli(), 0)
+		return err
+	})
+	return i, err
+}
+
+// Reserve makes an id that the user will upload to later, until the returned time.
+func (m *Media) Reserve(ctx context.Context, user id.User) (ID, time.Time, error) {
+	now := m.Now()
+	expires := now.Add(reservedLast)
+	i := newID()
+	err := m.DB.Write(ctx, func(tx *sqldb.Tx) error {
+		if _, err := tx.Exec(sqlDropStale, string(user), now.UnixMilli()); err != nil {
+			return err
+		}
+		var pending int64
+		if err := tx.Row(sqlPending, string(user), now.UnixMilli()).Scan(&pending); err != nil {
+			return err
+		}
+		if pending >= m.MaxPending {
+			return fault.New(fault.LimitExceeded, "Upload what you have reserved first").After(time.Minute)
+		}
+		_, err := tx.Exec(sqlAddMedia, string(i), string(user), "", 0, "", "", now.UnixMilli(), expires.UnixMilli())
+		return err
+	})
+	return i, expires, err
+}
+
+// Fill uploads to an id that the same user has reserved: M_NOT_FOUND when there is none or its time is over,
+// M_CANNOT_OVERWRITE_MEDIA when it was uploaded to already.
+func (m *Media) Fill(ctx context.Context, user id.User, i ID, u Upload) error {
+	check := func(tx *sqldb.Tx) error { return m.mayFill(tx, user, i) }
+	if err := m.DB.Read(ctx, check); err != nil {
+		return err // before a byte of the body is read
+	}
+	info, err := m.take(ctx, user, &u)
+	if err != nil {
+		return err
+	}
+	err = m.DB.Write(ctx, func(tx *sqldb.Tx) error {
+		if err := check(tx); err != nil {
+			return err
+		}
+		if err := m.count(tx, user, info.Size); err != nil {
+			return err
+		}
+		_, err := tx.Exec(sqlFillMedia, string(i), info.Hash.String(), info.Size, u.ContentType, u.Name)
+		return err
+	})
+	if err == nil {
+		m.Bus.Wake(topic(i))
+	}
+	return err
+}
+
+func (m *Media) mayFill(tx *sqldb.Tx, user id.User, i ID) error {
+	r, err := readRow(tx, i)
+	switch {
+	case err != nil:
+		return err
+	case r == nil:
+		return fault.New(fault.NotFound, "This media id was not created")
+	case r.user != user:
+		return fault.New(fault.Forbidden, "This media id was created by somebody else")
+	case r.blob != "":
+		return fault.New(fault.CannotOverwriteMedia, "This media id has its content already")
+	case r.expires <= m.Now().UnixMilli():
+		return fault.New(fault.NotFound, "This media id has expired")
+	}
+	return nil
+}
+
+// take reads the upload into the blob store. What a failure later on leaves there, Clean removes.
+func (m *Media) take(ctx context.Context, user id.User, u *Upload) (blob.Info, error) {
+	tooLarge := fault.Newf(fault.TooLarge, "A file has at most %d bytes", m.MaxUpload)
+	if u.Length > m.MaxUpload {
+		return blob.Info{}, tooLarge
+	}
+	if err := u.clean(); err != nil {
+		return blob.Info{}, err
+	}
+	err := m.DB.Read(ctx, func(tx *sqldb.Tx) error { return m.room(tx, user, max(u.Length, 0)) })
+	if err != nil {
+		return blob.Info{}, err
+	}
+	info, err := m.Blobs.Put(ctx, u.Body, m.MaxUpload)
+	switch {
+	case errors.Is(err, blob.ErrTooLarge):
+		return info, tooLarge.Because(err)
+	case err != nil:
+		return info, fmt.Errorf("keep an upload: %w", err)
+	case u.Length >= 0 && info.Size != u.Length:
+		return info, fault.New(fault.BadJSON, "The upload ended early").Because(io.ErrUnexpectedEOF)
+	}
+	return info, nil
+}
+
+// clean checks the content type and brings the name into a form that can be given out again.
+func (u *Upload) clean() error {
+	if u.ContentType == "" {
+		u.ContentType = defaultType
+	}
+	if len(u.ContentType) > maxType || !printable(u.ContentType) {
+		return fault.New(fault.InvalidParam, "The content type is malformed")
+	}
+	u.Name = cleanName(u.Name)
+	return nil
+}
+
+func printable(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// cleanName keeps a name that can be sent in a header: valid UTF-8 without control characters, not too long.
+func cleanName(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\ufffd"))
+	for len(s) > maxName {
+		_, n := utf8.DecodeLastRuneInString(s)
+		s = s[:len(s)-n]
+	}
+	return s
+}
+
+// room checks that the user, and the server, may keep so many bytes more.
+func (m *Media) room(tx *sqldb.Tx, user id.User, size int64) error {
+	bytes, files, err := usage(tx, user)
+	if err != nil {
+		return err
+	}
+	if bytes+size > m.MaxUser || files >= m.MaxUserFiles {
+		return fault.New(fault.Forbidden, "You have uploaded as much as you may")
+	}
+	total, _, err := usage(tx, "")
+	if err == nil && total+size > m.MaxTotal {
+		return fault.New(fault.Forbidden, "This server can keep no more files")
+	}
+	return err
+}
+
+// count is room, and takes it.
+func (m *Media) count(tx *sqldb.Tx, user id.User, size int64) error {
+	if err := m.room(tx, user, size); err != nil {
+		return err
+	}
+	for _, who := range []id.User{user, ""} {
+		if _, err := tx.Exec(sqlCountUsage, string(who), size); err != nil {
+			return fmt.Errorf("count an upload: %w", err)
+		}
+	}
+	return nil
+}
+
+func usage(tx *sqldb.Tx, user id.User) (bytes, files int64, err error) {
+	err = tx.Row(sqlUsage, string(user)).Scan(&bytes, &files)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, 0, nil
+	}
+	return bytes, files, err
+}
+
+// Usage is how many bytes and files a user has uploaded; of user "", all users together.
+func (m *Media) Usage(ctx context.Context, user id.User) (bytes, files int64, err error) {
+	err = m.DB.Read(ctx, func(tx *sqldb.Tx) error {
+		var err error
+		bytes, files, err = usage(tx, user)
+		return err
+	})
+	return bytes, files, err
+}
+
+// readRow gives nil when there is no such id.
+func readRow(tx *sqldb.Tx, i ID) (*row, error) {
+	var r row
+	var user string
+	err := tx.Row(sqlMedia, string(i)).Scan(&user, &r.blob, &r.size, &r.contentType, &r.name, &r.created, &r.expires)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read media row: %w", err)
+	}
+	r.user = id.User(user)
+	return &r, nil
+}
