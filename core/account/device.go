@@ -87,6 +87,24 @@ func (a *Accounts) Device(ctx context.Context, user id.User, device id.Device) (
 	return d, nil
 }
 
+// DeviceNames gives the user's devices with the names that others may see; none for an unknown user.
+func (a *Accounts) DeviceNames(tx *sqldb.Tx, user id.User) (map[id.Device]string, error) {
+	rows, err := tx.Query(`SELECT device_id, display_name FROM account_device WHERE user_id = $1`, user)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	names := make(map[id.Device]string)
+	for rows.Next() {
+		var device, name string
+		if err := rows.Scan(&device, &name); err != nil {
+			return nil, err
+		}
+		names[id.Device(device)] = name
+	}
+	return names, rows.Err()
+}
+
 // Rename gives a device the name that its owner and those who share rooms with her see.
 func (a *Accounts) Rename(ctx context.Context, user id.User, device id.Device, name string) error {
 	if len(name) > maxDeviceName {
