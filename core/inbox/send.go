@@ -1,0 +1,214 @@
+package inbox
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"freehold.example/base/sqldb"
+	"freehold.example/matrix/fault"
+	"freehold.example/matrix/id"
+)
+
+// Sender is who sends, and the transaction that makes a repeated request do nothing.
+type Sender struct {
+	User   id.User
+	Device id.Device
+	Txn    string
+}
+
+// Everything is the device name that stands for all devices of a user.
+const Everything id.Device = "*"
+
+// Send puts a message of this type into the queue of each device that is named, in one transaction with the transaction
+// id: once it has returned, the messages are on disk and the same request again changes nothing. Devices that do not
+// exist are left out. A device that is named itself and by "*" gets the message under its name.
+func (b *Inbox) Send(ctx context.Context, from Sender, typ string, messages map[id.User]map[id.Device]json.RawMessage) error {
+	if typ == "" || len(typ) > id.MaxLength || len(from.Txn) > id.MaxLength {
+		return fault.New(fault.InvalidParam, "The event type and the transaction id have 1 to 255 bytes")
+	}
+	events, err := compose(from.User, typ, messages)
+	if err != nil {
+		return err
+	}
+	var woken []string
+	err = b.DB.Write(ctx, func(tx *sqldb.Tx) error {
+		woken = nil
+		fresh, err := b.begin(tx, from, typ)
+		if err != nil || !fresh {
+			return err
+		}
+		woken, err = b.deliver(tx, from.User, events)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	b.Wake(woken...)
+	return nil
+}
+
+// outgoing is one message before it is known which devices there are.
+type outgoing struct {
+	user   id.User
+	device id.Device
+	event  []byte
+}
+
+// compose checks the messages and makes the events that the devices will be given. They come in a fixed order, "*" first.
+func compose(sender id.User, typ string, messages map[id.User]map[id.Device]json.RawMessage) ([]outgoing, error) {
+	var out []outgoing
+	for _, user := range slices.Sorted(maps.Keys(messages)) {
+		for _, device := range slices.Sorted(maps.Keys(messages[user])) {
+			content := bytes.TrimSpace(messages[user][device])
+			if len(content) > MaxContent {
+				return nil, fault.Newf(fault.TooLarge, "A message to a device may have at most %d bytes", MaxContent)
+			}
+			if len(content) == 0 || content[0] != '{' {
+				return nil, fault.New(fault.BadJSON, "A message to a device must be an object")
+			}
+			event, err := json.Marshal(struct {
+				Content json.RawMessage `json:"content"`
+				Sender  id.User         `json:"sender"`
+				Type    string          `json:"type"`
+			}{content, sender, typ})
+			if err != nil {
+				return nil, fault.New(fault.BadJSON, "A message to a device is not valid JSON").Because(err)
+			}
+			out = append(out, outgoing{user, device, event})
+			if len(out) > MaxRecipients {
+				return nil, errTooMany
+			}
+		}
+	}
+	slices.SortStableFunc(out, func(a, b outgoing) int {
+		if c := cmp.Compare(a.user, b.user); c != 0 || a.device == b.device {
+			return c
+		}
+		switch Everything {
+		case a.device:
+			return -1
+		case b.device:
+			return 1
+		}
+		return cmp.Compare(a.device, b.device)
+	})
+	return out, nil
+}
+
+var errTooMany = fault.Newf(fault.TooLarge, "A request may go to at most %d devices", MaxRecipients)
+
+// begin notes the transaction id and says whether it is new.
+func (b *Inbox) begin(tx *sqldb.Tx, from Sender, typ string) (fresh bool, err error) {
+	now := b.Now()
+	n, err := tx.Exec(`INSERT INTO inbox_txn (sender, device, type, txn_id, at) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (sender, device, type, txn_id) DO NOTHING`, from.User, from.Device, typ, from.Txn, now.UnixMilli())
+	if err != nil || n == 0 {
+		return false, err
+	}
+	_, err = tx.Exec(`DELETE FROM inbox_txn WHERE sender = $1 AND device = $2 AND at < $3`,
+		from.User, from.Device, now.Add(-txnAge).UnixMilli())
+	return true, err
+}
+
+// deliver queues the messages of local users and returns the topics to wake.
+func (b *Inbox) deliver(tx *sqldb.Tx, sender id.User, messages []outgoing) (topics []string, err error) {
+	n := 0
+	for user, of := range byUser(messages) {
+		if user.Server() != b.Server {
+			continue // another server's: federation carries it, once there is one
+		}
+		devices, err := b.Devices(tx, user)
+		if err != nil {
+			return nil, err
+		}
+		for device, event := range resolve(of, devices) {
+			if n++; n > MaxRecipients {
+				return nil, errTooMany
+			}
+			if err := b.put(tx, sender, user, device, event); err != nil {
+				return nil, err
+			}
+		}
+		topics = append(topics, "u:"+string(user))
+	}
+	return topics, nil
+}
+
+// byUser splits messages, which are sorted by user.
+func byUser(messages []outgoing) func(yield func(id.User, []outgoing) bool) {
+	return func(yield func(id.User, []outgoing) bool) {
+		for len(messages) > 0 {
+			n := 1
+			for n < len(messages) && messages[n].user == messages[0].user {
+				n++
+			}
+			if !yield(messages[0].user, messages[:n]) {
+				return
+			}
+			messages = messages[n:]
+		}
+	}
+}
+
+// resolve says what each existing device gets; "*" comes first and names itself later overrule it.
+func resolve(messages []outgoing, devices map[id.Device]string) map[id.Device][]byte {
+	out := make(map[id.Device][]byte, len(messages))
+	for _, m := range messages {
+		if m.device == Everything {
+			for device := range devices {
+				out[device] = m.event
+			}
+			continue
+		}
+		if _, ok := devices[m.device]; ok {
+			out[m.device] = m.event
+		}
+	}
+	return out
+}
+
+const (
+	sqlPut = `INSERT INTO inbox (user_id, device_id, pos, sender, event) VALUES ($1, $2, $3, $4, $5)`
+	// The sender's share and the total, in one statement.
+	sqlGrow = `INSERT INTO inbox_size (user_id, device_id, sender, messages, bytes) VALUES ($1, $2, $3, 1, $4), ($1, $2, '', 1, $4)
+		ON CONFLICT (user_id, device_id, sender)
+		DO UPDATE SET messages = inbox_size.messages + 1, bytes = inbox_size.bytes + excluded.bytes
+		RETURNING sender, messages, bytes`
+)
+
+// put queues one message, unless the queue is full.
+func (b *Inbox) put(tx *sqldb.Tx, sender, user id.User, device id.Device, event []byte) error {
+	if _, err := tx.Exec(sqlPut, user, device, tx.Pos(), sender, event); err != nil {
+		return fmt.Errorf("queue a message for a device: %w", err)
+	}
+	rows, err := tx.Query(sqlGrow, user, device, sender, len(event))
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var whose string
+		var w weight
+		if err := rows.Scan(&whose, &w.messages, &w.bytes); err != nil {
+			return err
+		}
+		if full(whose, w) {
+			return fault.Newf(fault.LimitExceeded, "%s has not fetched its messages for too long to be sent more", user).After(time.Minute)
+		}
+	}
+	return rows.Err()
+}
+
+// full says whether a queue, or a sender's share of it, is over its bound.
+func full(sender string, w weight) bool {
+	if sender == "" {
+		return w.messages > deviceMessages || w.bytes > deviceBytes
+	}
+	return w.messages > senderMessages || w.bytes > senderBytes
+}
