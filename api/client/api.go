@@ -12,11 +12,15 @@ import (
 
 	"freehold.example/base/route"
 	"freehold.example/core/account"
+	"freehold.example/matrix/version"
 )
 
 // Config is what the API serves from.
 type Config struct {
 	Accounts *account.Accounts
+
+	DefaultRoomVersion string // of new rooms; the newest unless told otherwise
+	PublicURL          string // where clients reach this server; "": where they asked
 
 	Now func() time.Time
 	Log *slog.Logger
@@ -26,7 +30,12 @@ type Config struct {
 type API struct{ Config }
 
 // New makes the API.
-func New(c Config) *API { return &API{Config: c} }
+func New(c Config) *API {
+	if c.DefaultRoomVersion == "" {
+		c.DefaultRoomVersion = version.Default().ID
+	}
+	return &API{Config: c}
+}
 
 // Call is who makes a request and from where.
 type Call struct {
@@ -40,6 +49,11 @@ func (a *API) Rows() []route.Row[Call] {
 	var rows []route.Row[Call]
 	for _, chapter := range [][]route.Row[Call]{
 		// one line a chapter, in the specification's order
+		a.versionRows(),
+		a.loginRows(),
+		a.registerRows(),
+		a.passwordRows(),
+		a.deviceRows(),
 	} {
 		rows = append(rows, chapter...)
 	}

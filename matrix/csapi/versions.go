@@ -28,10 +28,7 @@ type RoomVersions struct {
 	Available map[string]string `json:"available"` // version -> "stable" or "unstable"
 }
 
-// WellKnownRequest is GET /.well-known/matrix/client.
-type WellKnownRequest struct{}
-
-// WellKnownResponse tells a client where the homeserver of a domain is.
+// WellKnownResponse is GET /.well-known/matrix/client: it tells a client where the homeserver of a domain is.
 type WellKnownResponse struct {
 	Homeserver WellKnownHomeserver `json:"m.homeserver"`
 }
