@@ -7,12 +7,12 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"freehold.example/base/limit"
 	"freehold.example/base/route"
-	"time"
 )
 
 // What a request costs besides its endpoint, with limits, metrics and a log record. Target: under 5 us.

@@ -240,7 +240,7 @@ func (f *field) fill(dst reflect.Value, values []string) error {
 
 // refuse says which parameter is wrong, and nothing of what it was.
 func (f *field) refuse(err error) error {
-	if err == errMissing {
+	if errors.Is(err, errMissing) {
 		return fault.Newf(fault.MissingParam, "The %s parameter %s is missing", f.from, f.name)
 	}
 	if own, ok := errors.AsType[*fault.Fault](err); ok {

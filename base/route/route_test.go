@@ -78,7 +78,7 @@ type empty struct{}
 
 func nothing(context.Context, *call, *empty) (*empty, error) { return &empty{}, nil }
 
-type created struct{ empty }
+type created struct{}
 
 func (created) Status() int { return http.StatusCreated }
 

@@ -67,7 +67,7 @@ func (t *Table[C]) call(w *writer, r *http.Request, rec *record, s *search[C]) (
 		if p == nil {
 			return
 		}
-		if p == http.ErrAbortHandler {
+		if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 			panic(p)
 		}
 		rec.stack = debug.Stack()

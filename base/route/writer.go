@@ -1,6 +1,7 @@
 package route
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -54,7 +55,7 @@ func (w *writer) ReadFrom(src io.Reader) (total int64, err error) {
 		n, err := io.CopyN(w.ResponseWriter, src, portion)
 		total += n
 		w.bytes += n
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return total, nil
 		}
 		if err != nil {
