@@ -14,7 +14,7 @@ func ParseServer(s string) (Server, error) {
 		return "", bad("server name", s, "is malformed")
 	}
 	if port != "" {
-		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || len(port) > 5 {
 			return "", bad("server name", s, "has a malformed port")
 		}
 	}
