@@ -8,6 +8,7 @@ import (
 	"database/sql"
 	_ "embed" // for the script
 	"fmt"
+	"io"
 	"io/fs"
 	"net/url"
 	"os"
@@ -96,6 +97,10 @@ func Postgres(t testing.TB) string {
 //go:embed postgres.sh
 var script string
 
+// lifeline is the script's standard input. It is kept only because a pipe that nothing refers to is closed by the garbage
+// collector, and the server with it.
+var lifeline io.Closer
+
 // server is the URL of the server that this test process uses.
 var server = sync.OnceValues(func() (string, error) {
 	if u := os.Getenv("FH_TEST_POSTGRES"); u != "" {
@@ -103,9 +108,11 @@ var server = sync.OnceValues(func() (string, error) {
 	}
 	// The script lives as long as its standard input, which the kernel closes with this process, however it ends.
 	cmd := exec.Command("sh", "-c", script, "postgres.sh", "run")
-	if _, err := cmd.StdinPipe(); err != nil {
+	in, err := cmd.StdinPipe()
+	if err != nil {
 		return "", fmt.Errorf("start PostgreSQL: %w", err)
 	}
+	lifeline = in
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return "", fmt.Errorf("start PostgreSQL: %w", err)
