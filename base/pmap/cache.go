@@ -1,0 +1,102 @@
+package pmap
+
+import (
+	"container/list"
+	"fmt"
+	"sync"
+)
+
+// nodeCost is what a cached node takes beside its body: the list element, the map entry and their slack.
+const nodeCost = 192
+
+// Cache keeps the nodes that were used last. It may be used by many goroutines, and by loaders of any transaction: a node
+// is what its address says, wherever it was read.
+type Cache struct {
+	limit int
+
+	mu     sync.Mutex // guards what follows; never held while a node is loaded
+	nodes  map[Root]*list.Element
+	recent list.List // of *cached, the one used last in front
+	bytes  int
+	hits   int64
+	misses int64
+}
+
+type cached struct {
+	at   Root
+	body []byte
+}
+
+// NewCache makes a cache of at most so many bytes.
+func NewCache(bytes int) *Cache {
+	return &Cache{limit: bytes, nodes: make(map[Root]*list.Element)}
+}
+
+// Loader reads nodes from the cache, and those it does not have with load. What load reads is compared with its address,
+// so that a damaged database is an error and not a wrong state.
+func (c *Cache) Loader(load Loader) Loader {
+	return func(at Root) ([]byte, error) {
+		if body, ok := c.get(at); ok {
+			return body, nil
+		}
+		body, err := load(at)
+		if err != nil {
+			return nil, err
+		}
+		if got := address(body); got != at {
+			return nil, fmt.Errorf("%w: its bytes are those of %x", ErrDamaged, got)
+		}
+		c.put(at, body)
+		return body, nil
+	}
+}
+
+// Add puts new nodes into the cache once they are stored, as the next change will need them.
+func (c *Cache) Add(nodes []Node) {
+	for _, n := range nodes {
+		c.put(n.Address, n.Body)
+	}
+}
+
+// CacheStats are totals and the present size.
+type CacheStats struct {
+	Hits, Misses int64
+	Nodes, Bytes int
+}
+
+// Stats reads them.
+func (c *Cache) Stats() CacheStats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return CacheStats{Hits: c.hits, Misses: c.misses, Nodes: len(c.nodes), Bytes: c.bytes}
+}
+
+func (c *Cache) get(at Root) ([]byte, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, ok := c.nodes[at]
+	if !ok {
+		c.misses++
+		return nil, false
+	}
+	c.hits++
+	c.recent.MoveToFront(e)
+	return e.Value.(*cached).body, true
+}
+
+func (c *Cache) put(at Root, body []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e, ok := c.nodes[at]; ok {
+		c.recent.MoveToFront(e)
+		return
+	}
+	c.nodes[at] = c.recent.PushFront(&cached{at, body})
+	c.bytes += len(body) + nodeCost
+	for c.bytes > c.limit && c.recent.Len() > 0 {
+		last := c.recent.Back()
+		n := c.recent.Remove(last).(*cached)
+		delete(c.nodes, n.at)
+		c.bytes -= len(n.body) + nodeCost
+	}
+}
