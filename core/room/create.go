@@ -1,0 +1,317 @@
+package room
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+
+	"freehold.example/base/sqldb"
+	"freehold.example/matrix/authrule"
+	"freehold.example/matrix/canon"
+	"freehold.example/matrix/fault"
+	"freehold.example/matrix/id"
+	"freehold.example/matrix/version"
+)
+
+// CreateRequest is a new room as POST /createRoom describes it, its defaults resolved.
+type CreateRequest struct {
+	Version         string // "" for the server's default
+	Preset          string // private_chat, trusted_private_chat or public_chat
+	CreationContent map[string]json.RawMessage
+	PowerLevels     map[string]json.RawMessage // laid over the defaults, key by key at the top level
+	InitialState    []StateEntry
+	Name, Topic     string
+	Alias           id.Alias // becomes the canonical alias
+	Invite          []id.User
+	IsDirect        bool
+
+	// Also is what other packages write together with the room, such as its alias; it may be nil.
+	Also func(tx *sqldb.Tx, room id.Room) error
+}
+
+// StateEntry is a piece of state.
+type StateEntry struct {
+	Type     string          `json:"type"`
+	StateKey string          `json:"state_key"`
+	Content  json.RawMessage `json:"content"`
+}
+
+// maxInitial bounds the events a room is made of.
+const maxInitial = 1000
+
+// Create makes a room, all of its first events in one transaction, in the order that createRoom prescribes. Errors:
+// M_UNSUPPORTED_ROOM_VERSION, M_INVALID_ROOM_STATE, M_BAD_JSON, M_TOO_LARGE.
+func (r *Rooms) Create(ctx context.Context, c Caller, q CreateRequest) (id.Room, error) {
+	if q.Version == "" {
+		q.Version = r.DefaultVersion
+	}
+	v, ok := version.Lookup(q.Version)
+	if !ok {
+		return "", fault.Newf(fault.UnsupportedRoomVersion, "This server does not know room version %q", q.Version)
+	}
+	for _, user := range q.Invite {
+		if err := r.reachable(user); err != nil {
+			return "", err
+		}
+	}
+	drafts, err := r.firstEvents(ctx, c.User, v, &q)
+	if err != nil {
+		return "", err
+	}
+	if len(drafts) > maxInitial {
+		return "", fault.New(fault.TooLarge, "A room cannot be made with more than 1,000 events")
+	}
+	keys := make([]authrule.StateKey, len(drafts))
+	for i, d := range drafts {
+		keys[i] = authrule.StateKey{Type: d.Type, Key: *d.StateKey}
+	}
+	if err := r.intern(ctx, keys...); err != nil {
+		return "", err
+	}
+	first, err := r.allot(ctx, len(drafts)+1)
+	if err != nil {
+		return "", err
+	}
+	return r.create(ctx, c.User, v, drafts, first, q.Also)
+}
+
+// create builds the events on a head of its own, which nobody else can know of yet, and so needs no lane.
+func (r *Rooms) create(ctx context.Context, creator id.User, v *version.Version, drafts []Draft, first NID,
+	also func(tx *sqldb.Tx, room id.Room) error,
+) (id.Room, error) {
+	h := newHead("")
+	h.nid, h.version = first, v
+	if !v.RoomIDIsCreateHash {
+		h.room = newRoomID(r.Server)
+	}
+	var events []*planned
+	for i, d := range drafts {
+		p, err := r.append(ctx, h, creator, d, first+1+NID(i))
+		if err != nil {
+			if fault.Is(err, fault.Forbidden) {
+				err = fault.Newf(fault.InvalidRoomState, "The room cannot be made: its %s event would not be allowed", d.Type).Because(err)
+			}
+			return "", err
+		}
+		h.room = p.event.Room()
+		events = append(events, p)
+	}
+	w := h.write(events)
+	w.creator = creator
+	if also != nil {
+		w.also = func(tx *sqldb.Tx) error { return also(tx, h.room) }
+	}
+	if err := r.queue(w).Wait(context.WithoutCancel(ctx)); err != nil {
+		return "", err
+	}
+	r.heads.put(h)
+	r.committed(w)
+	return h.room, nil
+}
+
+// firstEvents lists what the room begins with.
+func (r *Rooms) firstEvents(ctx context.Context, creator id.User, v *version.Version, q *CreateRequest) ([]Draft, error) {
+	initial := slices.Clone(q.InitialState)
+	take := func(typ string) *StateEntry { // removes the entry that something else stands in for
+		i := slices.IndexFunc(initial, func(e StateEntry) bool { return e.Type == typ && e.StateKey == "" })
+		if i < 0 {
+			return nil
+		}
+		e := initial[i]
+		initial = slices.Delete(initial, i, i+1)
+		return &e
+	}
+	has := func(typ string) bool {
+		return slices.ContainsFunc(initial, func(e StateEntry) bool { return e.Type == typ && e.StateKey == "" })
+	}
+
+	create, err := createContent(creator, v, q)
+	if err != nil {
+		return nil, err
+	}
+	join, err := r.memberContent(ctx, creator, "join", "", nil)
+	if err != nil {
+		return nil, err
+	}
+	drafts := []Draft{
+		state("m.room.create", "", create),
+		state("m.room.member", string(creator), join),
+	}
+	drafts[0].Timestamp = r.createTime()
+	if given := take("m.room.power_levels"); given != nil {
+		drafts = append(drafts, Draft{Type: given.Type, StateKey: new(string), Content: given.Content})
+	} else {
+		drafts = append(drafts, state("m.room.power_levels", "", powerLevels(creator, v, q)))
+	}
+	if q.Alias != "" {
+		take("m.room.canonical_alias")
+		drafts = append(drafts, state("m.room.canonical_alias", "", map[string]any{"alias": q.Alias}))
+	}
+	rule, guests := "invite", true
+	if q.Preset == "public_chat" {
+		rule, guests = "public", false
+	}
+	if !has("m.room.join_rules") {
+		drafts = append(drafts, state("m.room.join_rules", "", map[string]any{"join_rule": rule}))
+	}
+	if !has("m.room.history_visibility") {
+		drafts = append(drafts, state("m.room.history_visibility", "", map[string]any{"history_visibility": "shared"}))
+	}
+	if guests && !has("m.room.guest_access") {
+		drafts = append(drafts, state("m.room.guest_access", "", map[string]any{"guest_access": "can_join"}))
+	}
+	if q.Name != "" {
+		take("m.room.name")
+	}
+	if q.Topic != "" {
+		take("m.room.topic")
+	}
+	for _, e := range initial {
+		key := e.StateKey
+		drafts = append(drafts, Draft{Type: e.Type, StateKey: &key, Content: e.Content})
+	}
+	if q.Name != "" {
+		drafts = append(drafts, state("m.room.name", "", map[string]any{"name": q.Name}))
+	}
+	if q.Topic != "" {
+		drafts = append(drafts, state("m.room.topic", "", topicContent(q.Topic)))
+	}
+	for _, user := range q.Invite {
+		extra := map[string]any{}
+		if q.IsDirect {
+			extra["is_direct"] = true
+		}
+		content, err := r.memberContent(ctx, user, "invite", "", extra)
+		if err != nil {
+			return nil, err
+		}
+		drafts = append(drafts, state("m.room.member", string(user), content))
+	}
+	return drafts, nil
+}
+
+// createContent is the content of m.room.create: what the client gave, under what the room version fixes.
+func createContent(creator id.User, v *version.Version, q *CreateRequest) (map[string]any, error) {
+	content := map[string]any{}
+	for k, value := range q.CreationContent {
+		content[k] = value
+	}
+	delete(content, "creator")
+	if !v.ImplicitCreator {
+		content["creator"] = creator
+	}
+	content["room_version"] = v.ID
+	if !v.CreatorsPrivileged || q.Preset != "trusted_private_chat" {
+		return content, nil
+	}
+	var others []id.User
+	if raw, ok := q.CreationContent["additional_creators"]; ok {
+		if err := json.Unmarshal(raw, &others); err != nil {
+			return nil, fault.New(fault.BadJSON, "additional_creators must be an array of user ids").Because(err)
+		}
+	}
+	for _, user := range q.Invite {
+		if !slices.Contains(others, user) {
+			others = append(others, user)
+		}
+	}
+	if len(others) > 0 {
+		content["additional_creators"] = others
+	}
+	return content, nil
+}
+
+// powerLevels is the default m.room.power_levels, every level spelled out.
+func powerLevels(creator id.User, v *version.Version, q *CreateRequest) map[string]any {
+	users := map[id.User]int{}
+	tombstone := 100
+	if v.CreatorsPrivileged {
+		tombstone = 150 // only creators can upgrade the room unless they say otherwise
+	} else {
+		users[creator] = 100
+		if q.Preset == "trusted_private_chat" {
+			for _, user := range q.Invite {
+				users[user] = 100
+			}
+		}
+	}
+	content := map[string]any{
+		"ban": 50, "kick": 50, "redact": 50, "invite": 50,
+		"users_default": 0, "events_default": 0, "state_default": 50,
+		"users": users,
+		"events": map[string]int{
+			"m.room.name": 50, "m.room.avatar": 50, "m.room.canonical_alias": 50,
+			"m.room.power_levels": 100, "m.room.history_visibility": 100, "m.room.server_acl": 100,
+			"m.room.encryption": 100, "m.room.tombstone": tombstone,
+		},
+		"notifications": map[string]int{"room": 50},
+	}
+	for k, value := range q.PowerLevels {
+		content[k] = value
+	}
+	return content
+}
+
+// topicContent has the topic in the old form and in the rich one (m.room.topic, "m.topic").
+func topicContent(topic string) map[string]any {
+	return map[string]any{
+		"topic":   topic,
+		"m.topic": map[string]any{"m.text": []any{map[string]any{"body": topic, "mimetype": "text/plain"}}},
+	}
+}
+
+// state drafts a state event. The content is one this package composed, so that it can always be marshalled; what cannot
+// be is left empty, and refused as an event without content.
+func state(typ, key string, content map[string]any) Draft {
+	raw, _ := canon.Marshal(content)
+	return Draft{Type: typ, StateKey: &key, Content: raw}
+}
+
+// createTime is the time of a new create event. No two are the same, as in room version 12 the room's id would be too.
+func (r *Rooms) createTime() int64 {
+	now := r.Now().UnixMilli()
+	for {
+		last := r.lastCreate.Load()
+		next := max(now, last+1)
+		if r.lastCreate.CompareAndSwap(last, next) {
+			return next
+		}
+	}
+}
+
+// newRoomID makes a room id for the room versions that do not derive it.
+func newRoomID(server id.Server) id.Room {
+	return id.Room("!" + rand.Text()[:18] + ":" + string(server))
+}
+
+// reachable says whether a user can be invited. Until servers talk to each other, only those of this one can.
+func (r *Rooms) reachable(user id.User) error {
+	if user.Server() != r.Server {
+		return fault.Newf(fault.Forbidden, "%s belongs to another server, and this server does not talk to others yet", user)
+	}
+	return nil
+}
+
+// memberContent is the content of a member event: the membership, the user's name and picture, the reason, and what the
+// client added. Profiles are only attached to those of this server.
+func (r *Rooms) memberContent(ctx context.Context, user id.User, membership, reason string, extra map[string]any) (map[string]any, error) {
+	content := map[string]any{}
+	maps.Copy(content, extra)
+	delete(content, "join_authorised_via_users_server")
+	content["membership"] = membership
+	if reason != "" {
+		content["reason"] = reason
+	}
+	if (membership == "join" || membership == "invite" || membership == "knock") && user.Server() == r.Server {
+		name, picture, err := r.Profiles.MemberProfile(ctx, user)
+		if err != nil {
+			return nil, errors.Join(errors.New("read profile for a member event"), err)
+		}
+		setOrDelete(content, "displayname", name)
+		setOrDelete(content, "avatar_url", picture)
+	}
+	return content, nil
+}

@@ -1,0 +1,340 @@
+package room
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"freehold.example/base/sqldb"
+	"freehold.example/matrix/authrule"
+	"freehold.example/matrix/canon"
+	"freehold.example/matrix/fault"
+	"freehold.example/matrix/id"
+)
+
+// membershipChange is one change of one user's membership.
+type membershipChange struct {
+	target     id.User
+	membership string
+	reason     string
+	extra      map[string]any // what the client added to the content
+
+	// allowed says, beyond the authorisation rules, whether the change makes sense where the target's membership is now.
+	// done ends it without an event: the target is there already.
+	allowed func(now string) (done bool, err error)
+}
+
+// Join makes the caller a member. extra are further keys for the member event. Joining twice changes nothing.
+// Errors: M_NOT_FOUND, M_FORBIDDEN.
+func (r *Rooms) Join(ctx context.Context, c Caller, room id.Room, reason string, extra map[string]any) error {
+	return r.setMembership(ctx, c, room, membershipChange{
+		target: c.User, membership: "join", reason: reason, extra: extra,
+		allowed: func(now string) (bool, error) { return now == "join", nil },
+	})
+}
+
+// Knock asks to be let in. Knocking twice changes nothing.
+func (r *Rooms) Knock(ctx context.Context, c Caller, room id.Room, reason string) error {
+	return r.setMembership(ctx, c, room, membershipChange{
+		target: c.User, membership: "knock", reason: reason,
+		allowed: func(now string) (bool, error) { return now == "knock", nil },
+	})
+}
+
+// Leave ends the caller's membership, or turns an invitation or one's own knock down. Leaving twice changes nothing.
+func (r *Rooms) Leave(ctx context.Context, c Caller, room id.Room, reason string) error {
+	return r.setMembership(ctx, c, room, membershipChange{
+		target: c.User, membership: "leave", reason: reason,
+		allowed: func(now string) (bool, error) { return now == "leave" && r.wasMember(ctx, room, c.User), nil },
+	})
+}
+
+// Invite invites a user. Errors: M_FORBIDDEN, also when the target is a member or banned.
+func (r *Rooms) Invite(ctx context.Context, c Caller, room id.Room, target id.User, reason string) error {
+	if err := r.reachable(target); err != nil {
+		return err
+	}
+	return r.setMembership(ctx, c, room, membershipChange{target: target, membership: "invite", reason: reason})
+}
+
+// Kick removes a member, or takes an invitation or knock back. Errors: M_FORBIDDEN, also when there is nobody to remove.
+func (r *Rooms) Kick(ctx context.Context, c Caller, room id.Room, target id.User, reason string) error {
+	return r.setMembership(ctx, c, room, membershipChange{
+		target: target, membership: "leave", reason: reason,
+		allowed: func(now string) (bool, error) {
+			if now == "leave" || now == "ban" {
+				return false, fault.Newf(fault.Forbidden, "%s is not in the room", target)
+			}
+			return false, nil
+		},
+	})
+}
+
+// Ban keeps a user out.
+func (r *Rooms) Ban(ctx context.Context, c Caller, room id.Room, target id.User, reason string) error {
+	return r.setMembership(ctx, c, room, membershipChange{target: target, membership: "ban", reason: reason})
+}
+
+// Unban lets a banned user come back. Errors: M_FORBIDDEN, also when the target is not banned.
+func (r *Rooms) Unban(ctx context.Context, c Caller, room id.Room, target id.User, reason string) error {
+	return r.setMembership(ctx, c, room, membershipChange{
+		target: target, membership: "leave", reason: reason,
+		allowed: func(now string) (bool, error) {
+			if now != "ban" {
+				return false, fault.Newf(fault.Forbidden, "%s is not banned from the room", target)
+			}
+			return false, nil
+		},
+	})
+}
+
+func (r *Rooms) setMembership(ctx context.Context, c Caller, room id.Room, m membershipChange) error {
+	if len(m.reason) > 4096 {
+		return fault.New(fault.TooLarge, "A reason can have 4,096 bytes at most")
+	}
+	content, err := r.memberContent(ctx, m.target, m.membership, m.reason, m.extra)
+	if err != nil {
+		return err
+	}
+	if err := r.intern(ctx, memberKey(m.target)); err != nil {
+		return err
+	}
+	rooms, err := r.joinedSet(ctx, m)
+	if err != nil {
+		return err
+	}
+	_, err = r.commit(ctx, room, 1, func(ctx context.Context, h *head, first NID) ([]*planned, error) {
+		if err := r.need(ctx, h, memberKey(m.target)); err != nil {
+			return nil, err
+		}
+		if m.allowed != nil {
+			done, err := m.allowed(string(h.state.Membership(m.target)))
+			if done || err != nil {
+				return nil, err
+			}
+		}
+		delete(content, "join_authorised_via_users_server")
+		if m.membership == "join" {
+			if by := h.authoriser(m.target, rooms); by != "" {
+				content["join_authorised_via_users_server"] = by
+			}
+		}
+		raw, err := canon.Marshal(content)
+		if err != nil {
+			return nil, fault.New(fault.BadJSON, "The content is not valid JSON").Because(err)
+		}
+		key := string(m.target)
+		p, err := r.append(ctx, h, c.User, Draft{Type: "m.room.member", StateKey: &key, Content: raw}, first)
+		if err != nil {
+			return nil, err
+		}
+		return []*planned{p}, nil
+	})
+	return err
+}
+
+// joinedSet is the rooms the target of a join is in, for restricted rooms; it is read before the lane is taken.
+func (r *Rooms) joinedSet(ctx context.Context, m membershipChange) (map[id.Room]bool, error) {
+	if m.membership != "join" {
+		return nil, nil
+	}
+	rooms, err := r.Joined(ctx, m.target)
+	if err != nil {
+		return nil, err
+	}
+	set := make(map[id.Room]bool, len(rooms))
+	for _, room := range rooms {
+		set[room] = true
+	}
+	return set, nil
+}
+
+// authoriser picks the local member in whose name a restricted join is allowed: the rule names a room the user is in, and
+// the member may invite (Server-Server API, "Restricted rooms"). "" where the room is not restricted, the user is in or
+// invited already, or no one can.
+func (h *head) authoriser(user id.User, rooms map[id.Room]bool) id.User {
+	rules := h.state.JoinRules
+	if rules == nil || rules.Rule != authrule.RuleRestricted && rules.Rule != authrule.RuleKnockRestricted {
+		return ""
+	}
+	if now := h.state.Membership(user); now == authrule.Join || now == authrule.Invite {
+		return ""
+	}
+	allowed := false
+	for _, room := range rules.Allow {
+		allowed = allowed || rooms[room]
+	}
+	if !allowed {
+		return ""
+	}
+	for member := range h.joined {
+		if h.state.Level(member) >= h.state.Power.Invite() {
+			return member
+		}
+	}
+	return ""
+}
+
+// wasMember says whether the room has any member event for the user.
+func (r *Rooms) wasMember(ctx context.Context, room id.Room, user id.User) bool {
+	var found bool
+	err := r.DB.Read(ctx, func(tx *sqldb.Tx) error {
+		_, err := r.standing(tx, room, user)
+		found = err == nil
+		return nil
+	})
+	return err == nil && found
+}
+
+const (
+	sqlJoined = `SELECT r.room_id FROM membership m JOIN room r ON r.nid = m.room
+		WHERE m.user_id = $1 AND m.membership = 'join' ORDER BY r.nid`
+	sqlForget = `UPDATE membership SET forgotten = $1 WHERE room = $2 AND user_id = $3 AND membership IN ('leave', 'ban')`
+)
+
+// Joined lists the rooms a user is in.
+func (r *Rooms) Joined(ctx context.Context, user id.User) ([]id.Room, error) {
+	rooms := []id.Room{}
+	err := r.DB.Read(ctx, func(tx *sqldb.Tx) error {
+		rows, err := tx.Query(sqlJoined, user)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var room id.Room
+			if err := rows.Scan(&room); err != nil {
+				return err
+			}
+			rooms = append(rooms, room)
+		}
+		return rows.Err()
+	})
+	return rooms, err
+}
+
+// Forget hides a room that the user has left from her history and syncs. Errors: M_UNKNOWN while she is in it.
+func (r *Rooms) Forget(ctx context.Context, user id.User, room id.Room) error {
+	err := r.DB.Write(ctx, func(tx *sqldb.Tx) error {
+		s, err := r.standing(tx, room, user)
+		if err != nil {
+			return err
+		}
+		n, err := tx.Exec(sqlForget, tx.Pos(), s.Room, user)
+		if err == nil && n == 0 {
+			return fault.Newf(fault.Unknown, "Leave the room before forgetting it: %s is still in %s", user, room)
+		}
+		return err
+	})
+	return err
+}
+
+// SetMemberProfile writes a user's new name and picture into her member event of every room she is in. A room that
+// refuses it keeps the old ones; that is logged, as the profile itself was changed.
+func (r *Rooms) SetMemberProfile(ctx context.Context, user id.User, displayname, avatarURL string) error {
+	rooms, err := r.Joined(ctx, user)
+	if err != nil {
+		return err
+	}
+	for _, room := range rooms {
+		if err := r.renewMember(ctx, room, user, displayname, avatarURL); err != nil {
+			r.Log.WarnContext(ctx, "member event not renewed after a profile change", "room", room, "err", err)
+		}
+	}
+	return nil
+}
+
+func (r *Rooms) renewMember(ctx context.Context, room id.Room, user id.User, displayname, avatarURL string) error {
+	var old *Stored
+	err := r.DB.Read(ctx, func(tx *sqldb.Tx) error {
+		s, err := r.standing(tx, room, user)
+		if err != nil {
+			return err
+		}
+		old, err = r.load(tx, s.Event)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	content := map[string]any{}
+	if err := json.Unmarshal(old.Event.Content(), &content); err != nil {
+		return fmt.Errorf("stored member event: %w", err)
+	}
+	setOrDelete(content, "displayname", displayname)
+	setOrDelete(content, "avatar_url", avatarURL)
+	raw, err := canon.Marshal(content)
+	if err != nil {
+		return err
+	}
+	_, err = r.SetState(ctx, Caller{User: user}, room, "m.room.member", string(user), raw)
+	return err
+}
+
+func setOrDelete(content map[string]any, key, value string) {
+	if value == "" {
+		delete(content, key)
+		return
+	}
+	content[key] = value
+}
+
+// Standing is a user's newest membership of a room, with what the room is.
+type Standing struct {
+	Room       NID
+	RoomID     id.Room
+	Version    string
+	Head       sqldb.Pos // position of the room's newest event
+	Membership string
+	Event      NID       // the member event
+	Pos        sqldb.Pos // its position
+	Sender     id.User   // who set it
+	Forgotten  bool
+	ForgotAt   sqldb.Pos
+}
+
+const standingColumns = `r.nid, r.room_id, r.version, r.head_pos, m.membership, m.event, m.pos, m.sender, m.forgotten`
+
+const (
+	sqlStanding  = `SELECT ` + standingColumns + ` FROM room r JOIN membership m ON m.room = r.nid AND m.user_id = $2 WHERE r.room_id = $1`
+	sqlStandings = `SELECT ` + standingColumns + ` FROM membership m JOIN room r ON r.nid = m.room WHERE m.user_id = $1`
+)
+
+func scanStanding(row interface{ Scan(...any) error }) (*Standing, error) {
+	var s Standing
+	err := row.Scan(&s.Room, &s.RoomID, &s.Version, &s.Head, &s.Membership, &s.Event, &s.Pos, &s.Sender, &s.ForgotAt)
+	s.Forgotten = s.ForgotAt != 0
+	return &s, err
+}
+
+var errNotIn = fault.New(fault.Forbidden, "You are not in this room")
+
+// standing reads a user's membership of a room. Errors: M_FORBIDDEN, alike for a room that is not there and one the user
+// never had to do with.
+func (r *Rooms) standing(tx *sqldb.Tx, room id.Room, user id.User) (*Standing, error) {
+	s, err := scanStanding(tx.Row(sqlStanding, room, user))
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, errNotIn
+	}
+	return s, err
+}
+
+// Standings reads every room the user has or had to do with, those she has forgotten included.
+func (r *Rooms) Standings(tx *sqldb.Tx, user id.User) ([]*Standing, error) {
+	rows, err := tx.Query(sqlStandings, user)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []*Standing
+	for rows.Next() {
+		s, err := scanStanding(rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	return out, rows.Err()
+}

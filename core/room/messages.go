@@ -1,0 +1,255 @@
+package room
+
+import (
+	"context"
+	"math"
+
+	"freehold.example/base/sqldb"
+	"freehold.example/matrix/fault"
+	"freehold.example/matrix/id"
+)
+
+// PageRequest asks for a stretch of a room's history.
+type PageRequest struct {
+	Room    id.Room
+	User    id.User
+	From    *Token // nil: from the newest event backwards, or the oldest forwards
+	To      *Token // nil: as far as it goes
+	Forward bool
+	Limit   int
+	Keep    func(*Stored) bool // the caller's filter; nil keeps all
+}
+
+// Page is a stretch of history in the order asked for. End is nil when there is nothing beyond it.
+type Page struct {
+	Events     []*Stored
+	Start, End *Token
+}
+
+// maxPage bounds the events of a page, maxScan those that are looked at for one.
+const (
+	maxPage = 1000
+	maxScan = 5000
+)
+
+const (
+	sqlBackward = `SELECT ` + storedColumns + ` FROM event e JOIN room r ON r.nid = e.room
+		WHERE e.room = $1 AND (e.depth < $2 OR (e.depth = $2 AND e.pos <= $3)) AND e.depth <= $2 AND e.pos <= $4
+		ORDER BY e.depth DESC, e.pos DESC LIMIT $5`
+	sqlForward = `SELECT ` + storedColumns + ` FROM event e JOIN room r ON r.nid = e.room
+		WHERE e.room = $1 AND (e.depth > $2 OR (e.depth = $2 AND e.pos > $3)) AND e.depth >= $2 AND e.pos > $4 AND e.pos <= $5
+		ORDER BY e.depth, e.pos LIMIT $6`
+)
+
+// Messages pages through what the user may see of a room, in topological order. Errors: M_FORBIDDEN.
+func (r *Rooms) Messages(ctx context.Context, q PageRequest, render func(*sqldb.Tx, *Viewer, *Page) error) error {
+	committed := r.DB.Committed()
+	return r.DB.Read(ctx, func(tx *sqldb.Tx) error {
+		v, err := r.Viewer(tx, q.Room, q.User)
+		if err != nil {
+			return err
+		}
+		bound, err := v.Bound(committed)
+		if err != nil {
+			return err
+		}
+		page, err := v.page(q, bound)
+		if err != nil {
+			return err
+		}
+		return render(tx, v, page)
+	})
+}
+
+// page reads one page. The walk is held by a token that moves along; events that the user may not see or the filter
+// refuses are stepped over, up to maxScan of them, so that every page gets further.
+func (v *Viewer) page(q PageRequest, bound sqldb.Pos) (*Page, error) {
+	at := start(q, bound)
+	page := &Page{Start: &at}
+	limit := min(max(q.Limit, 1), maxPage)
+	here, scanned, exhausted := at, 0, false
+	for len(page.Events) < limit && scanned < maxScan && !exhausted {
+		ask := min(max(2*(limit-len(page.Events)), 20), 500)
+		events, err := v.stretch(here, q.Forward, bound, ask)
+		if err != nil {
+			return nil, err
+		}
+		exhausted = len(events) < ask
+		scanned += len(events)
+		for _, s := range events {
+			if q.To != nil && beyond(s, *q.To, q.Forward) {
+				exhausted = true
+				break
+			}
+			here = pass(here, s, q.Forward)
+			ok, err := v.Sees(s)
+			if err != nil {
+				return nil, err
+			}
+			if !ok || q.Keep != nil && !q.Keep(s) {
+				continue
+			}
+			page.Events = append(page.Events, s)
+			if len(page.Events) == limit {
+				break
+			}
+		}
+	}
+	if len(page.Events) > 0 || !exhausted {
+		page.End = &here
+	}
+	return page, nil
+}
+
+// start is where a walk begins: always in the topological form, so that it can carry on.
+func start(q PageRequest, bound sqldb.Pos) Token {
+	walk := byte('b')
+	if q.Forward {
+		walk = 'f'
+	}
+	switch {
+	case q.From == nil && q.Forward:
+		return Token{walk: walk, moment: 0}
+	case q.From == nil:
+		return Token{walk: walk, moment: bound, depth: math.MaxInt64, pos: math.MaxInt64}
+	case q.From.stream && q.Forward:
+		return Token{walk: walk, moment: q.From.moment}
+	case q.From.stream:
+		return Token{walk: walk, moment: q.From.moment, depth: math.MaxInt64, pos: math.MaxInt64}
+	}
+	t := *q.From
+	if t.walk != walk { // turned round: the bound was for the other direction
+		t.walk, t.moment = 0, 0
+	}
+	return t
+}
+
+// stretch reads up to n events from the token on.
+func (v *Viewer) stretch(t Token, forward bool, bound sqldb.Pos, n int) ([]*Stored, error) {
+	if forward {
+		after := sqldb.Pos(0)
+		if t.walk == 'f' {
+			after = t.moment
+		}
+		return scanAll(v.tx.Query(sqlForward, v.Room, t.depth, t.pos, after, bound, n))
+	}
+	if t.walk == 'b' {
+		bound = min(bound, t.moment)
+	}
+	return scanAll(v.tx.Query(sqlBackward, v.Room, t.depth, t.pos, bound, n))
+}
+
+// pass is the token once s lies behind.
+func pass(t Token, s *Stored, forward bool) Token {
+	t.depth, t.pos = s.Depth, s.Pos
+	if !forward {
+		t.pos-- // the gap before s
+	}
+	return t
+}
+
+// beyond says whether s lies past the token at which a walk is to end.
+func beyond(s *Stored, to Token, forward bool) bool {
+	if to.stream {
+		return forward == (s.Pos > to.moment)
+	}
+	after := s.Depth > to.depth || s.Depth == to.depth && s.Pos > to.pos
+	return forward == after
+}
+
+// Around is an event and what was said before and after it.
+type Around struct {
+	Event      *Stored
+	Before     []*Stored // nearest first
+	After      []*Stored
+	Start, End Token // where paging backwards and forwards carries on
+}
+
+// Context finds an event with up to limit others around it. Errors: M_FORBIDDEN, M_NOT_FOUND.
+func (r *Rooms) Context(ctx context.Context, user id.User, room id.Room, eventID id.Event, limit int, keep func(*Stored) bool,
+	render func(*sqldb.Tx, *Viewer, *Around) error,
+) error {
+	committed := r.DB.Committed()
+	return r.DB.Read(ctx, func(tx *sqldb.Tx) error {
+		v, err := r.Viewer(tx, room, user)
+		if err != nil {
+			return err
+		}
+		s, err := v.Event(eventID)
+		if err != nil {
+			return err
+		}
+		bound, err := v.Bound(committed)
+		if err != nil {
+			return err
+		}
+		a := &Around{Event: s, Start: pass(Token{}, s, false), End: pass(Token{}, s, true)}
+		limit = min(limit, maxPage)
+		if limit > 0 {
+			before, err := v.page(PageRequest{From: &a.Start, Limit: (limit + 1) / 2, Keep: keep}, bound)
+			if err != nil {
+				return err
+			}
+			a.Before = before.Events
+			if before.End != nil {
+				a.Start = *before.End
+			}
+		}
+		if limit > 1 {
+			after, err := v.page(PageRequest{From: &a.End, Forward: true, Limit: limit / 2, Keep: keep}, bound)
+			if err != nil {
+				return err
+			}
+			a.After = after.Events
+			if after.End != nil {
+				a.End = *after.End
+			}
+		}
+		return render(tx, v, a)
+	})
+}
+
+// RootAt is the root of the room's state as it was at that place in its history, as the user knows it. A place before the
+// room's first event stands for the moment the user became a member. Errors: M_FORBIDDEN.
+func (v *Viewer) RootAt(t Token) (s [16]byte, err error) {
+	if !t.stream {
+		t = StreamToken(t.pos)
+	}
+	bound, err := v.Bound(t.moment)
+	if err != nil {
+		return s, err
+	}
+	root, ok, err := v.r.rootAt(v.tx, v.Room, bound)
+	if err != nil {
+		return s, err
+	}
+	if ok {
+		return root, nil
+	}
+	if v.Standing == nil {
+		return s, errNotIn
+	}
+	e, err := v.r.load(v.tx, v.Standing.Event)
+	if err != nil {
+		return s, err
+	}
+	return e.State, nil
+}
+
+// ReadEvent finds one event for a user. Errors: M_NOT_FOUND, whatever the reason.
+func (r *Rooms) ReadEvent(ctx context.Context, user id.User, room id.Room, eventID id.Event, render func(*sqldb.Tx, *Viewer, *Stored) error) error {
+	return r.DB.Read(ctx, func(tx *sqldb.Tx) error {
+		v, err := r.Viewer(tx, room, user)
+		if fault.Is(err, fault.Forbidden) {
+			return errNoEvent
+		}
+		if err != nil {
+			return err
+		}
+		s, err := v.Event(eventID)
+		if err != nil {
+			return err
+		}
+		return render(tx, v, s)
+	})
+}

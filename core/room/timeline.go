@@ -1,0 +1,94 @@
+package room
+
+import (
+	"database/sql"
+	"errors"
+	"slices"
+
+	"freehold.example/base/pmap"
+	"freehold.example/base/sqldb"
+)
+
+// What /sync reads: events in the order they arrived, and the state at moments of the stream.
+
+// Window is the newest part of what arrived in a room between two moments of the stream.
+type Window struct {
+	Events  []*Stored // oldest first
+	Limited bool      // there were more
+	// Before is the moment just before the first event, where paging back carries on.
+	Before sqldb.Pos
+}
+
+const (
+	sqlNewest = `SELECT ` + storedColumns + ` FROM event e JOIN room r ON r.nid = e.room
+		WHERE e.room = $1 AND e.pos > $2 AND e.pos <= $3 ORDER BY e.pos DESC LIMIT $4`
+	sqlRootAt = `SELECT state FROM event WHERE room = $1 AND pos <= $2 ORDER BY pos DESC LIMIT 1`
+)
+
+// Window reads the newest limit events that arrived after after and up to upto, and that keep keeps. It looks at maxScan
+// events at most; past that the window is limited.
+func (r *Rooms) Window(tx *sqldb.Tx, room NID, after, upto sqldb.Pos, limit int, keep func(*Stored) (bool, error)) (*Window, error) {
+	w := &Window{Before: upto}
+	below := upto
+	for scanned := 0; scanned < maxScan; {
+		ask := min(max(limit-len(w.Events)+1, 10), 500)
+		events, err := scanAll(tx.Query(sqlNewest, room, after, below, ask))
+		if err != nil {
+			return nil, err
+		}
+		scanned += len(events)
+		for _, s := range events {
+			ok, err := keep(s)
+			if err != nil {
+				return nil, err
+			}
+			if ok && len(w.Events) == limit {
+				w.Limited = true
+				return w.chronological(), nil
+			}
+			below = s.Pos - 1
+			if ok {
+				w.Events, w.Before = append(w.Events, s), below
+			}
+		}
+		if len(events) < ask {
+			return w.chronological(), nil
+		}
+	}
+	w.Limited = true
+	return w.chronological(), nil
+}
+
+func (w *Window) chronological() *Window {
+	slices.Reverse(w.Events)
+	return w
+}
+
+// RootAt is the root of the room's state at a moment of the stream: the zero root before the room's first event.
+func (r *Rooms) RootAt(tx *sqldb.Tx, room NID, at sqldb.Pos) (pmap.Root, error) {
+	root, _, err := r.rootAt(tx, room, at)
+	return root, err
+}
+
+func (r *Rooms) rootAt(tx *sqldb.Tx, room NID, at sqldb.Pos) (root pmap.Root, found bool, err error) {
+	var b []byte
+	err = tx.Row(sqlRootAt, room, at).Scan(&b)
+	if errors.Is(err, sql.ErrNoRows) {
+		return root, false, nil
+	}
+	if err != nil {
+		return root, false, err
+	}
+	copy(root[:], b)
+	return root, true, nil
+}
+
+// Load reads an event by its number, such as that of a Standing.
+func (r *Rooms) Load(tx *sqldb.Tx, nid NID) (*Stored, error) { return r.load(tx, nid) }
+
+// Counts is how many are in a room and how many are invited, now.
+func (r *Rooms) Counts(tx *sqldb.Tx, room NID) (joined, invited int, err error) {
+	err = tx.Row(`SELECT count(*) FILTER (WHERE membership = 'join'), count(*) FILTER (WHERE membership = 'invite')
+		FROM membership WHERE room = $1`, room).Scan(&joined, &invited)
+	return joined, invited, err
+}

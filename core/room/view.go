@@ -1,0 +1,340 @@
+package room
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"freehold.example/base/pmap"
+	"freehold.example/base/sqldb"
+	"freehold.example/matrix/authrule"
+	"freehold.example/matrix/fault"
+	"freehold.example/matrix/id"
+	"freehold.example/matrix/visible"
+)
+
+// Viewer is what one user may see of one room. It is made inside a read transaction and lives as long.
+type Viewer struct {
+	r        *Rooms
+	tx       *sqldb.Tx
+	user     id.User
+	Room     NID
+	RoomID   id.Room
+	Standing *Standing // nil for someone who never had to do with the room
+	current  pmap.Root
+
+	joins     []sqldb.Pos // when the user's joins were, newest first; read when it is first asked for
+	haveJoins bool
+	memo      map[pmap.Root]moment
+}
+
+// moment is what decides about seeing an event, in the state once it was in.
+type moment struct{ visibility, membership string }
+
+const sqlRoomNow = `SELECT nid, state FROM room WHERE room_id = $1`
+
+// Viewer opens a room for a user. Errors: M_FORBIDDEN, alike for a room that is not there, one the user has forgotten, and
+// one she may not see anything of.
+func (r *Rooms) Viewer(tx *sqldb.Tx, room id.Room, user id.User) (*Viewer, error) {
+	v := &Viewer{r: r, tx: tx, user: user, RoomID: room, memo: map[pmap.Root]moment{}}
+	var root []byte
+	err := tx.Row(sqlRoomNow, room).Scan(&v.Room, &root)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, errNotIn
+	}
+	if err != nil {
+		return nil, err
+	}
+	copy(v.current[:], root)
+	v.Standing, err = r.standing(tx, room, user)
+	if err != nil && !fault.Is(err, fault.Forbidden) {
+		return nil, err
+	}
+	if err == nil && !v.Standing.Forgotten && v.Standing.Membership != "invite" && v.Standing.Membership != "knock" {
+		return v, nil
+	}
+	if v.Standing != nil && v.Standing.Forgotten {
+		return nil, errNotIn
+	}
+	now, err := v.at(v.current)
+	if err != nil {
+		return nil, err
+	}
+	if now.visibility == "world_readable" || v.Standing != nil && now.visibility == "invited" && now.membership == "invite" {
+		return v, nil
+	}
+	return nil, errNotIn
+}
+
+// Joined says whether the user is in the room now.
+func (v *Viewer) Joined() bool { return v.Standing != nil && v.Standing.Membership == "join" }
+
+// State is the root of the state the user sees: today's for members and whoever may look in, and that of the moment she
+// left for those who are gone.
+func (v *Viewer) State() (pmap.Root, error) {
+	if v.Standing == nil || v.Standing.Membership != "leave" && v.Standing.Membership != "ban" {
+		return v.current, nil
+	}
+	left, err := v.r.load(v.tx, v.Standing.Event)
+	if err != nil {
+		return pmap.Root{}, err
+	}
+	return left.State, nil
+}
+
+// Bound is the last position of which the user can see anything.
+func (v *Viewer) Bound(upto sqldb.Pos) (sqldb.Pos, error) {
+	if v.Standing == nil || v.Standing.Membership != "leave" && v.Standing.Membership != "ban" {
+		return upto, nil
+	}
+	now, err := v.at(v.current)
+	if err != nil || now.visibility == "world_readable" {
+		return upto, err
+	}
+	return min(upto, v.Standing.Pos), nil
+}
+
+// at is what decides, in the state with that root.
+func (v *Viewer) at(root pmap.Root) (moment, error) {
+	if m, ok := v.memo[root]; ok {
+		return m, nil
+	}
+	m := moment{visibility: "shared"}
+	e, err := v.r.StateEvent(v.tx, root, keyVisibility.Type, "")
+	if err != nil {
+		return m, err
+	}
+	if e != nil {
+		if s := textIn(e.Event.Content(), "history_visibility"); s != "" {
+			m.visibility = s
+		}
+	}
+	if m.membership, err = v.r.membership(v.tx, root, v.user); err != nil {
+		return m, err
+	}
+	if len(v.memo) > 1000 {
+		clear(v.memo)
+	}
+	v.memo[root] = m
+	return m, nil
+}
+
+// Membership is the user's membership once the event was in: unsigned.membership.
+func (v *Viewer) Membership(s *Stored) (string, error) {
+	m, err := v.at(s.State)
+	return m.membership, err
+}
+
+// Sees says whether the user may see the event (Client-Server API, "Room History Visibility"): by the visibility and her
+// membership when it happened, or for shared history by her having joined since.
+func (v *Viewer) Sees(s *Stored) (bool, error) {
+	now, err := v.at(s.State)
+	if err != nil {
+		return false, err
+	}
+	if ok, err := v.allowed(now, s.Pos); ok || err != nil {
+		return ok, err
+	}
+	// The change of one's own membership, and of the visibility, can be seen by what held before it or by what holds after.
+	typ, key := s.Event.Type(), ""
+	if typ == "m.room.member" {
+		key = string(v.user)
+	}
+	if s.Event.IsState(typ, key) && (typ == "m.room.member" || typ == keyVisibility.Type) {
+		before, err := v.before(s, now)
+		if err != nil {
+			return false, err
+		}
+		return v.allowed(before, s.Pos)
+	}
+	return false, nil
+}
+
+// before is the moment before a state event that decides.
+func (v *Viewer) before(s *Stored, m moment) (moment, error) {
+	var old *Stored
+	if s.Replaces != 0 {
+		var err error
+		if old, err = v.r.load(v.tx, s.Replaces); err != nil {
+			return m, err
+		}
+	}
+	switch {
+	case s.Event.Type() == "m.room.member" && old == nil:
+		m.membership = "leave"
+	case s.Event.Type() == "m.room.member":
+		m.membership = old.Membership()
+	case old == nil:
+		m.visibility = "shared"
+	default:
+		m.visibility = textIn(old.Event.Content(), "history_visibility")
+	}
+	return m, nil
+}
+
+func (v *Viewer) allowed(m moment, pos sqldb.Pos) (bool, error) {
+	if visible.Allowed(m.visibility, m.membership, false) {
+		return true, nil
+	}
+	if !visible.Allowed(m.visibility, m.membership, true) {
+		return false, nil
+	}
+	later, err := v.joinedAfter(pos)
+	return later, err
+}
+
+// maxMemberships bounds the walk through a user's former memberships of a room.
+const maxMemberships = 1000
+
+// joinedAfter says whether the user joined the room at some time after pos.
+func (v *Viewer) joinedAfter(pos sqldb.Pos) (bool, error) {
+	if !v.haveJoins && v.Standing != nil {
+		nid := v.Standing.Event
+		for i := 0; nid != 0 && i < maxMemberships; i++ {
+			s, err := v.r.load(v.tx, nid)
+			if err != nil {
+				return false, err
+			}
+			if s.Membership() == "join" {
+				v.joins = append(v.joins, s.Pos)
+			}
+			nid = s.Replaces
+		}
+	}
+	v.haveJoins = true
+	return len(v.joins) > 0 && v.joins[0] > pos, nil
+}
+
+var errNoEvent = fault.New(fault.NotFound, "There is no such event, or you may not see it")
+
+// Event finds one event that the user may see. Errors: M_NOT_FOUND for every other case.
+func (v *Viewer) Event(eventID id.Event) (*Stored, error) {
+	s, err := v.r.byID(v.tx, eventID)
+	if err != nil {
+		return nil, err
+	}
+	if s == nil || s.Room != v.Room {
+		return nil, errNoEvent
+	}
+	ok, err := v.Sees(s)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, errNoEvent
+	}
+	return s, nil
+}
+
+// The facts about rooms that other packages build on.
+
+const (
+	sqlIsMember    = `SELECT count(*) FROM membership m JOIN room r ON r.nid = m.room WHERE r.room_id = $1 AND m.user_id = $2 AND m.membership = 'join'`
+	sqlRoomMembers = `SELECT m.user_id FROM membership m JOIN room r ON r.nid = m.room WHERE r.room_id = $1 AND m.membership = 'join'`
+	sqlSharesRoom  = `SELECT count(*) FROM membership a JOIN membership b ON b.room = a.room WHERE a.user_id = $1 AND a.membership = 'join' AND b.user_id = $2 AND b.membership = 'join'`
+	sqlSharedUsers = `SELECT DISTINCT b.user_id FROM membership a JOIN membership b ON b.room = a.room WHERE a.user_id = $1 AND a.membership = 'join' AND b.membership = 'join'`
+	sqlPublicUsers = `SELECT DISTINCT m.user_id FROM membership m JOIN room r ON r.nid = m.room WHERE r.open AND m.membership = 'join'`
+	sqlEventPos    = `SELECT e.pos FROM event e JOIN room r ON r.nid = e.room WHERE e.event_id = $1 AND r.room_id = $2`
+	sqlRoomExists  = `SELECT count(*) FROM room WHERE room_id = $1`
+)
+
+// IsMember says whether the user is joined to the room.
+func (r *Rooms) IsMember(ctx context.Context, room id.Room, user id.User) (bool, error) {
+	var n int
+	err := r.DB.Read(ctx, func(tx *sqldb.Tx) error { return tx.Row(sqlIsMember, room, user).Scan(&n) })
+	return n > 0, err
+}
+
+// Exists says whether this server has the room.
+func (r *Rooms) Exists(tx *sqldb.Tx, room id.Room) (bool, error) {
+	var n int
+	err := tx.Row(sqlRoomExists, room).Scan(&n)
+	return n > 0, err
+}
+
+// LocalMembers lists the joined users of this server.
+func (r *Rooms) LocalMembers(ctx context.Context, room id.Room) ([]id.User, error) {
+	var local []id.User
+	err := r.DB.Read(ctx, func(tx *sqldb.Tx) error {
+		users, err := scanUsers(tx.Query(sqlRoomMembers, room))
+		for _, user := range users {
+			if user.Server() == r.Server {
+				local = append(local, user)
+			}
+		}
+		return err
+	})
+	return local, err
+}
+
+// EventPos is the position of an event of this room, or 0 when the room has no such event.
+func (r *Rooms) EventPos(tx *sqldb.Tx, room id.Room, eventID id.Event) (sqldb.Pos, error) {
+	var pos sqldb.Pos
+	err := tx.Row(sqlEventPos, eventID, room).Scan(&pos)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return pos, err
+}
+
+// SharesRoom says whether both are joined to one room.
+func (r *Rooms) SharesRoom(tx *sqldb.Tx, a, b id.User) (bool, error) {
+	var n int
+	err := tx.Row(sqlSharesRoom, a, b).Scan(&n)
+	return n > 0, err
+}
+
+// SharedUsers lists whoever is joined to a room that user is joined to, herself included.
+func (r *Rooms) SharedUsers(tx *sqldb.Tx, user id.User) ([]id.User, error) {
+	return scanUsers(tx.Query(sqlSharedUsers, user))
+}
+
+// PublicUsers lists whoever is joined to a room that anybody may join or read.
+func (r *Rooms) PublicUsers(tx *sqldb.Tx) ([]id.User, error) {
+	return scanUsers(tx.Query(sqlPublicUsers))
+}
+
+func scanUsers(rows *sql.Rows, err error) ([]id.User, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var users []id.User
+	for rows.Next() {
+		var user id.User
+		if err := rows.Scan(&user); err != nil {
+			return nil, err
+		}
+		users = append(users, user)
+	}
+	return users, rows.Err()
+}
+
+// Power is what a room's levels say of a user.
+type Power struct {
+	Level  authrule.Level
+	levels *authrule.PowerLevels
+}
+
+// Event is the level that sending an event of that type takes.
+func (p Power) Event(typ string, isState bool) authrule.Level { return p.levels.Event(typ, isState) }
+
+// PowerOf reads a user's level in the room's current state.
+func (r *Rooms) PowerOf(tx *sqldb.Tx, room id.Room, user id.User) (Power, error) {
+	h, err := r.readHead(tx, room)
+	if err != nil {
+		return Power{}, err
+	}
+	return Power{Level: h.state.Level(user), levels: h.state.Power}, nil
+}
+
+// View runs fn in a read transaction with what the user may see of the room. Errors: M_FORBIDDEN.
+func (r *Rooms) View(ctx context.Context, room id.Room, user id.User, fn func(*sqldb.Tx, *Viewer) error) error {
+	return r.DB.Read(ctx, func(tx *sqldb.Tx) error {
+		v, err := r.Viewer(tx, room, user)
+		if err != nil {
+			return err
+		}
+		return fn(tx, v)
+	})
+}
