@@ -12,12 +12,20 @@ import (
 
 	"freehold.example/base/route"
 	"freehold.example/core/account"
+	"freehold.example/core/backup"
+	"freehold.example/core/inbox"
+	"freehold.example/core/keys"
 	"freehold.example/matrix/version"
 )
 
 // Config is what the API serves from.
 type Config struct {
 	Accounts *account.Accounts
+	Keys     *keys.Keys
+	Backups  *backup.Backups
+	Inbox    *inbox.Inbox
+
+	DeviceLists DeviceLists // of core/feed
 
 	DefaultRoomVersion string // of new rooms; the newest unless told otherwise
 	PublicURL          string // where clients reach this server; "": where they asked
@@ -54,6 +62,10 @@ func (a *API) Rows() []route.Row[Call] {
 		a.registerRows(),
 		a.passwordRows(),
 		a.deviceRows(),
+		a.toDeviceRows(),
+		a.keyRows(),
+		a.signingRows(),
+		a.backupRows(),
 	} {
 		rows = append(rows, chapter...)
 	}
