@@ -172,6 +172,10 @@ func (e *Event) read(f *fields) error {
 		if e.id.Server() == "" {
 			return invalid("event_id: has no server name")
 		}
+	} else if f.id != nil {
+		// "No longer included" (v3, "Event format"), yet redaction would keep it and so make it part of the hash. Servers
+		// refuse it or take it out; none makes an id with it.
+		return invalid("event_id: an event of this room version has none")
 	}
 	var ok bool
 	if e.depth, ok = canon.Integer(f.depth); !ok || e.depth < 0 || e.depth > v.MaxDepth {
