@@ -37,6 +37,12 @@ func (a *Accounts) Login(ctx context.Context, r LoginRequest) (*Grant, error) {
 	if acc.Locked {
 		return nil, errLocked
 	}
+	stronger := ""
+	if a.hash.Weak(acc.password) {
+		if stronger, err = a.hash.Hash(ctx, r.Password); err != nil {
+			return nil, err
+		}
+	}
 	g := a.newGrant(acc.User, r.device(), r.Refresh)
 	err = a.change(ctx, acc.User, func(tx *sqldb.Tx) error {
 		now, err := find(tx, acc.User)
@@ -45,6 +51,11 @@ func (a *Accounts) Login(ctx context.Context, r LoginRequest) (*Grant, error) {
 		}
 		if now == nil || now.password != acc.password {
 			return errLogin // the password was changed, or the account closed, while this one was being checked
+		}
+		if stronger != "" {
+			if err := update(tx, acc.User, `password = $2`, stronger); err != nil {
+				return err
+			}
 		}
 		return a.open(tx, g, r.DeviceName)
 	})
