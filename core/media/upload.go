@@ -168,7 +168,7 @@ func (u *Upload) clean() error {
 	if len(u.ContentType) > maxType || !printable(u.ContentType) {
 		return fault.New(fault.InvalidParam, "The content type is malformed")
 	}
-	u.Name = cleanName(u.Name)
+	u.Name = CleanName(u.Name)
 	return nil
 }
 
@@ -181,8 +181,8 @@ func printable(s string) bool {
 	return true
 }
 
-// cleanName keeps a name that can be sent in a header: valid UTF-8 without control characters, not too long.
-func cleanName(s string) string {
+// CleanName keeps a name that can be sent in a header: valid UTF-8 without control characters, not too long.
+func CleanName(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r >= 0x7f && r < 0xa0 {
 			return -1
