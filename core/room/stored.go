@@ -49,7 +49,7 @@ const storedColumns = `e.nid, e.room, e.pos, e.depth, e.state, coalesce(e.replac
 	coalesce(e.device, ''), coalesce(e.txn_id, ''), e.event_id, r.version, e.json`
 
 const (
-	sqlEventsByNID = `SELECT ` + storedColumns + ` FROM event e JOIN room r ON r.nid = e.room WHERE e.nid IN ({list $1})`
+	sqlEventsByNID = `SELECT ` + storedColumns + ` FROM event e JOIN room r ON r.nid = e.room WHERE e.nid IN ({ints $1})`
 	sqlEventByID   = `SELECT ` + storedColumns + ` FROM event e JOIN room r ON r.nid = e.room WHERE e.event_id = $1`
 	sqlEventByTxn  = `SELECT event_id FROM event WHERE txn = $1`
 )
