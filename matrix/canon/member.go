@@ -88,7 +88,7 @@ func (a *Array) Next() ([]byte, bool) {
 
 // String is the meaning of a canonical JSON string, quotation marks included in the input. ok is false for another value.
 func String(value []byte) (s string, ok bool) {
-	if len(value) < 2 || value[0] != '"' {
+	if len(value) < 2 || value[0] != '"' || value[len(value)-1] != '"' {
 		return "", false
 	}
 	return string(decode(value[1 : len(value)-1])), true

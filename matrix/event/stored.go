@@ -25,7 +25,7 @@ func Stored(v *version.Version, eventID id.Event, raw []byte) (*Event, error) {
 		e.roomFromID()
 		okRoom = e.room != ""
 	}
-	if !okType || !okSender || !okRoom || !okDepth || !okTime || len(f.content) == 0 || len(eventID) < 2 {
+	if !okType || !okSender || !okRoom || !okDepth || !okTime || len(f.content) == 0 || len(eventID) < 2 || raw[len(raw)-1] != '}' {
 		return nil, invalid("stored bytes of %s are damaged", eventID)
 	}
 	if f.stateKey != nil {
