@@ -1,8 +1,6 @@
 package filter
 
 import (
-	"strings"
-
 	"freehold.example/matrix/canon"
 	"freehold.example/matrix/fault"
 )
@@ -25,7 +23,7 @@ func (f *Fields) parse(at string, value []byte) error {
 	f.root = &field{below: map[string]*field{}}
 	n := 0
 	return elements(value, at, func(s string) error {
-		path := SplitPath(s)
+		path := canon.SplitPath(s)
 		if n++; n > maxFields || len(path) > maxFieldPath {
 			return fault.Newf(fault.BadJSON, "In the filter, %s is too long", at)
 		}
@@ -81,27 +79,4 @@ func (f *field) append(dst, object []byte) []byte {
 		dst = append(dst, m.Key()...)
 		dst = next.append(append(dst, '"', ':'), m.Value())
 	}
-}
-
-// SplitPath cuts a dot-separated property path into names: a backslash before a dot or a backslash takes its meaning
-// away (Appendices, "Dot-separated property paths").
-func SplitPath(path string) []string {
-	if !strings.Contains(path, `\`) {
-		return strings.Split(path, ".")
-	}
-	var out []string
-	var name []byte
-	for i := 0; i < len(path); i++ {
-		switch c := path[i]; {
-		case c == '\\' && i+1 < len(path) && (path[i+1] == '.' || path[i+1] == '\\'):
-			i++
-			name = append(name, path[i])
-		case c == '.':
-			out = append(out, string(name))
-			name = name[:0]
-		default:
-			name = append(name, c)
-		}
-	}
-	return append(out, string(name))
 }

@@ -229,23 +229,6 @@ func TestFields(t *testing.T) {
 	}
 }
 
-func TestSplitPath(t *testing.T) {
-	for in, want := range map[string][]string{
-		`content.body`:            {"content", "body"},
-		`content.m\.relates_to.x`: {"content", "m.relates_to", "x"},
-		`content.m\\foo`:          {"content", `m\foo`},
-		`content.m\\.foo`:         {"content", `m\`, "foo"},
-		`a\x`:                     {`a\x`},
-		`a\`:                      {`a\`},
-		``:                        {""},
-		`.`:                       {"", ""},
-	} {
-		if got := SplitPath(in); !slices.Equal(got, want) {
-			t.Errorf("%s: got %q, want %q", in, got, want)
-		}
-	}
-}
-
 func FuzzParse(f *testing.F) {
 	f.Add(full, "m.room.message", "@a:b", "!r:b", `{"url":"x","m.relates_to":{"rel_type":"y"}}`)
 	f.Add(`{"room":{"timeline":{"types":["*a*","b*"],"contains_url":true}}}`, "", "", "", "")
