@@ -30,7 +30,10 @@ func (db *DB) Read(ctx context.Context, fn func(*Tx) error) error {
 	if err != nil {
 		return err
 	}
-	tx := &Tx{ctx: db.readContext(ctx), conn: c, pos: pos}
+	tx := &Tx{ctx: ctx, caller: ctx, conn: c, pos: pos}
+	if db.dialect.detached {
+		tx.ctx = context.WithoutCancel(ctx)
+	}
 	err = fn(tx)
 	tx.end()
 	_, endErr := c.exec(context.WithoutCancel(ctx), "ROLLBACK")
@@ -57,5 +60,10 @@ func (db *DB) beginRead(ctx context.Context, c *conn) (*conn, error) {
 	return c, nil
 }
 
-// readContext is what the statements of a Read run under.
-func (db *DB) readContext(ctx context.Context) context.Context { return ctx }
+// High is the greatest position that any row of this snapshot can have. A reader that hands positions out, and must not
+// show a row twice or never, takes it as the end of what it has read; Pos may be lower than rows in the snapshot.
+func (tx *Tx) High() (Pos, error) {
+	var high Pos
+	err := tx.Row(sqlHigh).Scan(&high)
+	return high, err
+}

@@ -323,7 +323,10 @@ func (r *Rooms) standing(tx *sqldb.Tx, room id.Room, user id.User) (*Standing, e
 
 // Standings reads every room the user has or had to do with, those she has forgotten included.
 func (r *Rooms) Standings(tx *sqldb.Tx, user id.User) ([]*Standing, error) {
-	rows, err := tx.Query(sqlStandings, user)
+	return scanStandings(tx.Query(sqlStandings, user))
+}
+
+func scanStandings(rows *sql.Rows, err error) ([]*Standing, error) {
 	if err != nil {
 		return nil, err
 	}

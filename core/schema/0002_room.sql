@@ -68,3 +68,4 @@ CREATE TABLE membership (
     PRIMARY KEY (room, user_id)
 );
 CREATE INDEX membership_by_user ON membership (user_id, membership);
+CREATE INDEX membership_by_pos ON membership (pos);

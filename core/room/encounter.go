@@ -1,0 +1,113 @@
+package room
+
+import (
+	"freehold.example/base/sqldb"
+	"freehold.example/matrix/id"
+)
+
+// Encounter is a room in which something about memberships changed for a user.
+type Encounter struct {
+	Met    []id.User // who joined a room the user is in; where the user joined herself, all members
+	Parted []id.User // who left a room the user is in; where the user left herself, all members
+}
+
+const (
+	sqlOwnChanges = `SELECT ` + standingColumns + ` FROM membership m JOIN room r ON r.nid = m.room
+		WHERE m.user_id = $1 AND m.pos > $2`
+	sqlOthersChanges = `SELECT b.user_id, b.membership, b.event FROM membership b
+		JOIN membership a ON a.room = b.room AND a.user_id = $1 AND a.membership = 'join'
+		WHERE b.pos > $2 AND b.user_id <> $1`
+)
+
+// Encounters finds whom a user came to share a room with, and ceased to, since a moment of the stream: what decides about
+// device_lists. It gives more than the truth where someone joined one room and left another; whether they share a room
+// now is for the caller to ask.
+func (r *Rooms) Encounters(tx *sqldb.Tx, user id.User, since sqldb.Pos) (Encounter, error) {
+	var e Encounter
+	own, err := scanStandings(tx.Query(sqlOwnChanges, user, since))
+	if err != nil {
+		return e, err
+	}
+	for _, s := range own {
+		if err := r.ownEncounter(tx, &e, user, s, since); err != nil {
+			return e, err
+		}
+	}
+	rows, err := tx.Query(sqlOthersChanges, user, since)
+	if err != nil {
+		return e, err
+	}
+	defer rows.Close()
+	type other struct {
+		user       id.User
+		membership string
+		event      NID
+	}
+	var others []other
+	for rows.Next() {
+		var o other
+		if err := rows.Scan(&o.user, &o.membership, &o.event); err != nil {
+			return e, err
+		}
+		others = append(others, o)
+	}
+	if err := rows.Err(); err != nil {
+		return e, err
+	}
+	for _, o := range others {
+		was, err := r.MembershipAt(tx, o.event, since)
+		if err != nil {
+			return e, err
+		}
+		e.add(o.user, was, o.membership)
+	}
+	return e, nil
+}
+
+// ownEncounter is that with all the members of a room which the user herself joined or left.
+func (r *Rooms) ownEncounter(tx *sqldb.Tx, e *Encounter, user id.User, s *Standing, since sqldb.Pos) error {
+	was, err := r.MembershipAt(tx, s.Event, since)
+	if err != nil {
+		return err
+	}
+	if (was == "join") == (s.Membership == "join") {
+		return nil
+	}
+	members, err := scanUsers(tx.Query(sqlMembers, s.Room))
+	if err != nil {
+		return err
+	}
+	for _, member := range members {
+		e.add(member, was, s.Membership)
+	}
+	return nil
+}
+
+func (e *Encounter) add(user id.User, was, is string) {
+	switch {
+	case was != "join" && is == "join":
+		e.Met = append(e.Met, user)
+	case was == "join" && is != "join":
+		e.Parted = append(e.Parted, user)
+	}
+}
+
+// MembershipAt follows a user's member events of one room, from the newest back, to what she was at a moment of the
+// stream: "leave" before the first.
+func (r *Rooms) MembershipAt(tx *sqldb.Tx, newest NID, at sqldb.Pos) (string, error) {
+	nid := newest
+	for range maxMemberships {
+		if nid == 0 {
+			return "leave", nil
+		}
+		s, err := r.load(tx, nid)
+		if err != nil {
+			return "", err
+		}
+		if s.Pos <= at {
+			return s.Membership(), nil
+		}
+		nid = s.Replaces
+	}
+	return "leave", nil
+}
