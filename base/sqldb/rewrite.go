@@ -18,6 +18,10 @@ type dialect struct {
 	prepare    bool              // keep prepared statements ourselves; pgx does so by SQL text
 	maxBatch   int               // writes in one commit
 	retriable  func(error) bool  // the batch should be run again
+
+	// detached is set where a statement that its caller's context can end costs more than most statements (SQLite: a
+	// goroutine and a progress handler each, half the cost of a look-up). The context is then asked between statements.
+	detached bool
 }
 
 var (

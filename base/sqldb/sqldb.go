@@ -59,14 +59,14 @@ type DB struct {
 	read  *pool
 	reads chan *conn // idle read connections; nil entries are not yet connected
 
-	queue     queue
-	committed atomic.Int64
-	stats     counters
-	stopped   chan struct{} // closed when the writer has ended
-	upkeep    func()        // ends the engine's own background work
-	unlock    func() error  // gives the data directory back
-	closeOnce sync.Once
-	closeErr  error
+	queue       queue
+	committed   atomic.Int64
+	stats       counters
+	stopped     chan struct{} // closed when the writer has ended
+	checkpoints *checkpoints  // nil for PostgreSQL
+	unlock      func() error  // gives the data directory back
+	closeOnce   sync.Once
+	closeErr    error
 }
 
 // Open connects, takes the database for this process alone, and prepares the tables that belong to this package.
@@ -134,8 +134,8 @@ func (db *DB) Close() error {
 // release gives back whatever openX has taken so far.
 func (db *DB) release() error {
 	var errs []error
-	if db.upkeep != nil {
-		db.upkeep()
+	if db.checkpoints != nil {
+		errs = append(errs, db.checkpoints.close())
 	}
 	for _, p := range []*pool{db.read, db.write} {
 		if p != nil {

@@ -24,6 +24,7 @@ var sqliteDialect = &dialect{
 	},
 	param:     "?",
 	prepare:   true,
+	detached:  true,
 	maxBatch:  256,
 	retriable: func(error) bool { return false }, // there is one writer, nothing to collide with
 }
@@ -45,7 +46,8 @@ func openSQLite(_ context.Context, db *DB) error {
 		return err
 	}
 	// synchronous(FULL): a commit is on the disk before it is answered (D5). No mmap: a failing disk would be a SIGBUS.
-	write, err := sqlitePool(path, 1, -16<<10, "synchronous(FULL)", "wal_autocheckpoint(2000)")
+	// Checkpoints are not the writer's work: see checkpoints.
+	write, err := sqlitePool(path, 1, -16<<10, "synchronous(FULL)", "wal_autocheckpoint(0)")
 	if err != nil {
 		return err
 	}
@@ -55,6 +57,11 @@ func openSQLite(_ context.Context, db *DB) error {
 		return err
 	}
 	db.read = &pool{db: read}
+	check, err := sqlitePool(path, 1, -1<<10, "synchronous(FULL)")
+	if err != nil {
+		return err
+	}
+	db.checkpoints = newCheckpoints(check, db.log)
 	return nil
 }
 

@@ -116,11 +116,12 @@ func (c *conn) row(ctx context.Context, q string, args ...any) *sql.Row {
 // Tx is a transaction: a snapshot inside Read, or a part of the next commit inside Write and Submit. It is used by the
 // function that was given it, in one goroutine, and not afterwards.
 type Tx struct {
-	ctx  context.Context
-	conn *conn
-	pos  Pos
-	rows []*sql.Rows // opened by the function; those it forgot are closed when it returns
-	over bool
+	ctx    context.Context // of the statements
+	caller context.Context // of the Read; nil in writes, which no caller's context may end
+	conn   *conn
+	pos    Pos
+	rows   []*sql.Rows // opened by the function; those it forgot are closed when it returns
+	over   bool
 }
 
 var errOver = errors.New("bug: transaction used after its function returned")
@@ -169,6 +170,9 @@ func (tx *Tx) Row(q string, args ...any) *sql.Row {
 func (tx *Tx) ready(args []any) error {
 	if tx.over {
 		return errOver
+	}
+	if tx.caller != nil && tx.caller.Err() != nil {
+		return tx.caller.Err()
 	}
 	for i, a := range args {
 		switch v := a.(type) {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"runtime/debug"
 	"time"
+
+	"freehold.example/matrix/fault"
 )
 
 // writer is the one goroutine that writes.
@@ -28,7 +30,7 @@ INSERT INTO position (id, high) VALUES (1, 0) ON CONFLICT (id) DO NOTHING;
 `
 )
 
-var errUnreachable = errors.New("the database cannot be reached")
+var errUnreachable = fault.New(fault.Unknown, "The database cannot be reached, please try again in a moment").WithStatus(503)
 
 // prepareTables makes the tables of this package and reads the last position that was saved.
 func (w *writer) prepareTables(ctx context.Context) (Pos, error) {
@@ -77,12 +79,22 @@ func (w *writer) run() {
 			return
 		}
 		w.commit()
+		if w.undue { // learn how the last COMMIT ended even when nobody writes
+			w.reconnect()
+		}
 	}
 }
 
 // commit writes the batch, and what arrives meanwhile as long as there is room, and releases all that waited for it.
 func (w *writer) commit() {
 	start := time.Now()
+	if c := w.db.checkpoints; c != nil {
+		c.turn.Lock()
+		defer func() {
+			c.turn.Unlock()
+			c.note()
+		}()
+	}
 	var err error
 	for attempt := 1; ; attempt++ {
 		if err = w.attempt(attempt == 1); err == nil || !w.db.dialect.retriable(err) || attempt == 10 {
@@ -226,14 +238,23 @@ func (w *writer) begin(ctx context.Context) error {
 		}
 		w.disconnect()
 	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	if err := w.reconnect(); err != nil {
+		return errUnreachable.Because(err)
+	}
+	_, err := w.conn.exec(ctx, w.db.dialect.beginWrite)
+	return err
+}
+
+// reconnect replaces a lost connection. The new one has the database alone, so that what the old one did is decided.
+func (w *writer) reconnect() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	if err := w.connect(ctx); err != nil {
-		return fmt.Errorf("%w: %w", errUnreachable, err)
+		return err
 	}
-	w.undue = false // the new connection has the database alone: what the old one did is decided
-	_, err := w.conn.exec(context.WithoutCancel(ctx), w.db.dialect.beginWrite)
-	return err
+	w.undue = false
+	w.db.log.Info("connected to the database again")
+	return nil
 }
 
 // rollback leaves the connection ready for the next batch, or drops it.
