@@ -3,6 +3,8 @@ package canon_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -38,9 +40,26 @@ func FuzzCanonical(f *testing.F) {
 			if err != nil || !bytes.Equal(again, out) {
 				t.Fatalf("mode %d: got %q, %v from the canonical %q", mode, again, err, out)
 			}
+			if in, out := meaning(t, src), meaning(t, out); !reflect.DeepEqual(in, out) {
+				t.Fatalf("mode %d: %q means %v, and its canonical form %v", mode, src, in, out)
+			}
 			members(t, out, mode)
 		}
 	})
+}
+
+// meaning is what encoding/json reads.
+func meaning(t *testing.T, src []byte) any {
+	t.Helper()
+	var v any
+	if err := json.Unmarshal(src, &v); err != nil && !strings.Contains(err.Error(), "depth") {
+		var number *json.UnmarshalTypeError
+		if errors.As(err, &number) { // an integer beyond a double
+			return nil
+		}
+		t.Fatalf("%q: %v", src, err)
+	}
+	return v
 }
 
 // members checks that an object's members put together again are the object.
@@ -67,5 +86,67 @@ func members(t *testing.T, object []byte, mode canon.Mode) {
 	}
 	if joined = append(joined, '}'); !bytes.Equal(joined, object) {
 		t.Fatalf("members of %q: got %q together", object, joined)
+	}
+}
+
+func TestMarshal(t *testing.T) {
+	for _, c := range []struct {
+		in   any
+		want string
+	}{
+		{map[string]any{"b": 1, "a": "<é>", "é": nil}, `{"a":"<é>","b":1,"é":null}`},
+		{struct {
+			B int    `json:"b"`
+			A string `json:"a,omitempty"`
+		}{1, "\n"}, `{"a":"\n","b":1}`},
+		{json.RawMessage(` [ 1 ] `), `[1]`},
+	} {
+		if got, err := canon.Marshal(c.in); err != nil || string(got) != c.want {
+			t.Errorf("%v: got %s, %v, want %s", c.in, got, err, c.want)
+		}
+	}
+	for _, bad := range []any{1.5, 1 << 53, map[string]any{"a": func() {}}} {
+		if got, err := canon.Marshal(bad); err == nil {
+			t.Errorf("%v: got %s", bad, got)
+		}
+	}
+}
+
+// TestNoCopy checks that canonical input is given back as it is, without an allocation.
+func TestNoCopy(t *testing.T) {
+	src := []byte(` {"a":[1,{"b":"é\n"}],"c":null}` + "\n")
+	got, err := canon.Canonical(src, canon.Strict)
+	if err != nil || &got[0] != &src[1] {
+		t.Errorf("got %s, %v, want the same memory", got, err)
+	}
+	if n := testing.AllocsPerRun(100, func() { _, _ = canon.Canonical(src, canon.Strict) }); n != 0 {
+		t.Errorf("got %v allocations, want none", n)
+	}
+}
+
+func benchInput() []byte {
+	return []byte(`{"algorithm":"m.megolm.v1.aes-sha2","ciphertext":"` + strings.Repeat("AwgAEnACgAkLmt6q", 50) +
+		`","device_id":"JLAFKJWSCS","list":[1,2,3,{"a":"b"}],"sender_key":"IlRMeOPX2e0MurIyfWEucYBRVOEEUMrOHqn/8mLqMjA"}`)
+}
+
+func BenchmarkCanonical(b *testing.B) {
+	in := benchInput()
+	b.SetBytes(int64(len(in)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := canon.Canonical(in, canon.Strict); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkRewrite(b *testing.B) {
+	in := append([]byte(`{"z": 1, "a":`), append(benchInput(), '}')...)
+	b.SetBytes(int64(len(in)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := canon.Canonical(in, canon.Strict); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

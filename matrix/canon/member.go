@@ -11,9 +11,12 @@ type Member struct {
 // Raw is the member as it stands in the object, "key":value.
 func (m Member) Raw() []byte { return m.raw }
 
-// Key is the key as it stands between its quotation marks, canonical escapes included; String has its meaning. A key
+// Key is the key as it stands between its quotation marks, canonical escapes included; Name has its meaning. A key
 // without characters that need an escape can be compared as it is.
 func (m Member) Key() []byte { return m.raw[1 : 1+m.key] }
+
+// Name is the key's meaning.
+func (m Member) Name() string { return string(decode(m.Key())) }
 
 // Value is the value as canonical JSON.
 func (m Member) Value() []byte { return m.raw[m.key+3:] }

@@ -9,11 +9,11 @@ import (
 	"strings"
 )
 
-// verifyEd25519 checks a signature. Beyond what crypto/ed25519 refuses (a scalar that is not reduced, so that nobody can
+// VerifyEd25519 checks a signature. Beyond what crypto/ed25519 refuses (a scalar that is not reduced, so that nobody can
 // turn one valid signature into another) it refuses public keys and commitments of small order and public keys that are
 // not in their only encoding, for which libraries disagree about what is valid: the field's main library, libsodium,
 // refuses them, and a server that took them could be made to see another room than the rest.
-func verifyEd25519(pub ed25519.PublicKey, message, signature []byte) bool {
+func VerifyEd25519(pub ed25519.PublicKey, message, signature []byte) bool {
 	if len(pub) != ed25519.PublicKeySize || len(signature) != ed25519.SignatureSize {
 		return false
 	}
@@ -62,10 +62,10 @@ func smallOrder(p []byte) bool {
 	return false
 }
 
-// decodeBase64 decodes unpadded base64, with padding or without (Appendices, "Unpadded Base64"), and in the URL-safe
+// DecodeBase64 decodes unpadded base64, with padding or without (Appendices, "Unpadded Base64"), and in the URL-safe
 // alphabet as well. Bits behind the last byte are not looked at: signatures and hashes are compared after decoding, and
 // neither is covered by a signature in its encoded form.
-func decodeBase64(s string) ([]byte, error) {
+func DecodeBase64(s string) ([]byte, error) {
 	s = strings.TrimRight(s, "=")
 	encoding := base64.RawStdEncoding
 	if strings.ContainsAny(s, "-_") {

@@ -293,7 +293,7 @@ func (f *fields) contentHash() ([]byte, error) {
 	if !ok {
 		return nil, invalid("hashes: no sha256")
 	}
-	hash, err := decodeBase64(text)
+	hash, err := DecodeBase64(text)
 	if err != nil {
 		return nil, invalid("hashes: %v", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"freehold.example/matrix/canon"
@@ -38,8 +39,7 @@ func (e *Event) Signatures() map[id.Server][]id.Key {
 		if !ok {
 			return all
 		}
-		name, _ := canon.String(quoted(entity))
-		server, err := id.ParseServer(name)
+		server, err := id.ParseServer(entity.Name())
 		if err != nil {
 			continue
 		}
@@ -48,16 +48,39 @@ func (e *Event) Signatures() map[id.Server][]id.Key {
 			if !ok {
 				break
 			}
-			text, _ := canon.String(quoted(m))
-			if key, err := id.ParseKey(text); err == nil && strings.HasPrefix(text, algorithm) {
+			if key, err := id.ParseKey(m.Name()); err == nil && strings.HasPrefix(string(key), algorithm) {
 				all[server] = append(all[server], key)
 			}
 		}
 	}
 }
 
-// quoted is a member's key with its quotation marks.
-func quoted(m canon.Member) []byte { return m.Raw()[:len(m.Key())+2] }
+// Signers are the servers whose valid signatures the event needs to be taken at all: its sender's, except where it turns an
+// invitation by e-mail or telephone into one for a user, which another server may do; in room versions 1 and 2 the one
+// named in its id; and that of the user who vouches for a restricted join (Server-Server API, "Validating hashes and
+// signatures on received events"; v8, rule 4.2).
+func (e *Event) Signers() []id.Server {
+	var servers []id.Server
+	need := func(s id.Server) {
+		if !slices.Contains(servers, s) {
+			servers = append(servers, s)
+		}
+	}
+	membership, _ := canon.String(canon.Get(e.content, "membership"))
+	if e.typ != typeMember || membership != "invite" || canon.Get(e.content, "third_party_invite") == nil {
+		need(e.sender.Server())
+	}
+	if e.version.EventIDServerSigns {
+		need(e.id.Server())
+	}
+	if e.version.RestrictedJoin && e.typ == typeMember && membership == "join" {
+		via, _ := canon.String(canon.Get(e.content, "join_authorised_via_users_server"))
+		if user, err := id.ParseUser(via); err == nil {
+			need(user.Server())
+		}
+	}
+	return servers
+}
 
 // Sign returns the event with one more signature, or with the signer's earlier one under the same key replaced.
 func (e *Event) Sign(s Signer) (*Event, error) {
@@ -231,11 +254,11 @@ func verify(message, signatures []byte, entity string, key id.Key, pub ed25519.P
 	if !ok {
 		return fmt.Errorf("%w: none by %s with key %s", ErrSignature, entity, key)
 	}
-	signature, err := decodeBase64(text)
+	signature, err := DecodeBase64(text)
 	if err != nil {
 		return fmt.Errorf("%w: by %s with key %s: %v", ErrSignature, entity, key, err)
 	}
-	if !verifyEd25519(pub, message, signature) {
+	if !VerifyEd25519(pub, message, signature) {
 		return fmt.Errorf("%w: wrong one by %s with key %s", ErrSignature, entity, key)
 	}
 	return nil

@@ -156,7 +156,7 @@ func TestWeakKeys(t *testing.T) {
 		for _, sign := range []byte{0, 0x80} {
 			p := []byte(y)
 			p[31] |= sign
-			if verifyEd25519(p, message, append(append([]byte(nil), p...), zero...)) {
+			if VerifyEd25519(p, message, append(append([]byte(nil), p...), zero...)) {
 				t.Errorf("key %x: taken", p)
 			}
 		}
@@ -164,17 +164,17 @@ func TestWeakKeys(t *testing.T) {
 	neutral := append([]byte{1}, zero[1:]...)
 	if signature := append(append([]byte(nil), neutral...), zero...); !ed25519.Verify(neutral, message, signature) {
 		t.Error("crypto/ed25519 refuses keys of small order by now: the check here can go")
-	} else if verifyEd25519(neutral, message, signature) {
+	} else if VerifyEd25519(neutral, message, signature) {
 		t.Error("the neutral element is taken for a key")
 	}
 
 	s := specKey(t)
 	pub := s.Private.Public().(ed25519.PublicKey)
 	signature := ed25519.Sign(s.Private, message)
-	if !verifyEd25519(pub, message, signature) {
+	if !VerifyEd25519(pub, message, signature) {
 		t.Fatal("a good signature is refused")
 	}
-	if verifyEd25519(pub, message, signature[:63]) || verifyEd25519(pub, message, nil) {
+	if VerifyEd25519(pub, message, signature[:63]) || VerifyEd25519(pub, message, nil) {
 		t.Error("a short signature is taken")
 	}
 	// The same signature with the group's order added to its scalar.
@@ -189,7 +189,7 @@ func TestWeakKeys(t *testing.T) {
 		forged[32+i] = byte(carry)
 		carry >>= 8
 	}
-	if verifyEd25519(pub, message, forged) {
+	if VerifyEd25519(pub, message, forged) {
 		t.Error("a signature changed into another one is taken")
 	}
 	// y = 2^255-18 stands for 1, and 2^255-3 for 16: no key's only encoding.
@@ -208,6 +208,37 @@ func TestWeakKeys(t *testing.T) {
 	}
 }
 
+func TestSigners(t *testing.T) {
+	s := specKey(t)
+	for _, c := range []struct{ version, typ, content, want string }{
+		{"1", "t", `{}`, "a given"},
+		{"2", "m.room.member", `{"membership":"invite","third_party_invite":{}}`, "given"},
+		{"3", "t", `{}`, "a"},
+		{"12", "t", `{"membership":"invite","third_party_invite":{}}`, "a"},
+		{"12", "m.room.member", `{"membership":"invite"}`, "a"},
+		{"12", "m.room.member", `{"membership":"invite","third_party_invite":{}}`, ""},
+		{"12", "m.room.member", `{"membership":"join","third_party_invite":{}}`, "a"},
+		{"7", "m.room.member", `{"membership":"join","join_authorised_via_users_server":"@u:via"}`, "a"},
+		{"8", "m.room.member", `{"membership":"join","join_authorised_via_users_server":"@u:via"}`, "a via"},
+		{"8", "m.room.member", `{"membership":"join","join_authorised_via_users_server":"@u:a"}`, "a"},
+		{"8", "m.room.member", `{"membership":"leave","join_authorised_via_users_server":"@u:via"}`, "a"},
+		{"8", "m.room.member", `{"membership":"join","join_authorised_via_users_server":["x"]}`, "a"},
+	} {
+		v, _ := version.Lookup(c.version)
+		e, err := Build(v, Draft{Room: "!r:a", Type: c.typ, Sender: "@u:a", Content: []byte(c.content), ID: "$e:given"}, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, server := range e.Signers() {
+			got = append(got, string(server))
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("version %s, %s %s: got %q, want %q", c.version, c.typ, c.content, got, c.want)
+		}
+	}
+}
+
 func TestBase64(t *testing.T) {
 	for _, c := range []struct {
 		in, want string
@@ -218,7 +249,7 @@ func TestBase64(t *testing.T) {
 		{"Zg==", "f", true}, {"Zm8=", "fo", true}, {"+/8", "\xfb\xff", true}, {"-_8", "\xfb\xff", true},
 		{"Z", "", false}, {"Zm9v\n", "", false}, {"Zm 9v", "", false}, {"+_8", "", false}, {"Zg=g", "", false}, {"é", "", false},
 	} {
-		got, err := decodeBase64(c.in)
+		got, err := DecodeBase64(c.in)
 		if string(got) != c.want || (err == nil) != c.ok {
 			t.Errorf("%q: got %q, %v, want %q, ok %v", c.in, got, err, c.want, c.ok)
 		}
