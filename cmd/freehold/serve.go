@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"freehold.example/server"
+)
+
+// serve runs the server until ctx ends.
+func serve(ctx context.Context, c console, args []string) error {
+	if slices.ContainsFunc(args, isHelp) {
+		fmt.Fprint(c.out, settingsHelp())
+		return nil
+	}
+	config, err := server.Load(args, c.environ)
+	if errors.Is(err, server.ErrUsage) {
+		return usage(err.Error() + "; \"freehold serve --help\" lists the settings")
+	}
+	if err != nil {
+		return usage(err.Error())
+	}
+	for _, name := range server.UnknownEnv(c.environ) {
+		fmt.Fprintf(c.err, "freehold: the environment has %s, which is no setting of this version\n", name)
+	}
+	config.Out = c.err
+	s, err := server.New(ctx, config)
+	if err != nil {
+		return err
+	}
+	return s.Run(ctx)
+}
+
+// settingsHelp lists the flags with their defaults.
+func settingsHelp() string {
+	var b strings.Builder
+	b.WriteString("freehold serve: run the server\n\n  --config FILE\n        a TOML file with any of the settings below (FREEHOLD_CONFIG)\n")
+	for _, s := range server.Settings() {
+		fmt.Fprintf(&b, "  --%s\n", strings.ReplaceAll(s.Key, "_", "-"))
+		for _, line := range strings.Split(s.Doc, "\n") {
+			fmt.Fprintf(&b, "        %s\n", line)
+		}
+		if s.Default != "" {
+			fmt.Fprintf(&b, "        default: %s\n", s.Default)
+		}
+	}
+	return b.String()
+}

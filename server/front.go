@@ -1,0 +1,103 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"freehold.example/base/sqldb"
+)
+
+// front is what answers on the client listener: Matrix, and beside it what people and monitors look at.
+type front struct {
+	matrix http.Handler
+	server *Server
+}
+
+func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch path := r.URL.Path; {
+	case path == "/health":
+		f.health(w, r)
+	case path == "/metrics" && f.server.mayWatch(r):
+		promhttp.HandlerFor(f.server.registry, promhttp.HandlerOpts{}).ServeHTTP(w, r)
+	default:
+		f.matrix.ServeHTTP(w, r)
+	}
+}
+
+// health says whether the server can do its work: whether the database answers.
+func (f *front) health(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	defer cancel()
+	err := f.server.db.Read(ctx, func(tx *sqldb.Tx) error {
+		var one int
+		return tx.Row(`SELECT 1`).Scan(&one)
+	})
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	if err != nil {
+		f.server.config.Log.ErrorContext(r.Context(), "not healthy", "cause", err)
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = w.Write([]byte(`{"status":"the database does not answer"}`))
+		return
+	}
+	_, _ = w.Write([]byte(`{"status":"ok"}`))
+}
+
+// mayWatch lets monitors of this machine and of the inside networks read the metrics; what a proxy passes on from
+// elsewhere does not count as of this machine.
+func (s *Server) mayWatch(r *http.Request) bool {
+	if r.Header.Get("X-Forwarded-For") != "" || r.Header.Get("Forwarded") != "" {
+		return false
+	}
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return false
+	}
+	addr := peer.Addr().Unmap()
+	if addr.IsLoopback() {
+		return true
+	}
+	for _, p := range s.config.InsideNetworks {
+		if p.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+func newRegistry() *prometheus.Registry {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "freehold_info", Help: "Always 1; the version is in the label.", ConstLabels: prometheus.Labels{"version": Version()},
+	})
+	info.Set(1)
+	reg.MustRegister(info)
+	return reg
+}
+
+// Version is what this program was built from.
+func Version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	version := strings.TrimPrefix(info.Main.Version, "v")
+	if version != "" && version != "(devel)" {
+		return version
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+			return "0.0.0-" + s.Value[:12]
+		}
+	}
+	return "0.0.0-devel"
+}

@@ -1,0 +1,208 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"freehold.example/api/client"
+	"freehold.example/api/socket"
+	"freehold.example/base/durable"
+	"freehold.example/base/limit"
+	"freehold.example/base/route"
+	"freehold.example/base/sqldb"
+	"freehold.example/core/account"
+	"freehold.example/core/schema"
+	"freehold.example/matrix/event"
+)
+
+// Server is one running homeserver: made by New, which takes the data directory, the database and the addresses; ended
+// by Run, or by Close when it never ran.
+type Server struct {
+	config   Config
+	registry *prometheus.Registry
+	signer   event.Signer
+
+	db       *sqldb.DB
+	accounts *account.Accounts
+
+	clients listener
+	admin   listener
+	closers []func() error // in the order of opening
+}
+
+// New opens everything. Nothing is served before Run, but the addresses are taken.
+func New(ctx context.Context, c Config) (*Server, error) {
+	c.fill()
+	if err := c.Check(); err != nil {
+		return nil, err
+	}
+	s := &Server{config: c, registry: newRegistry()}
+	if err := s.open(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *Server) open(ctx context.Context) error {
+	if err := s.openDir(); err != nil {
+		return err
+	}
+	if err := s.openDatabase(ctx); err != nil {
+		return err
+	}
+	if err := s.openParts(); err != nil {
+		return err
+	}
+	return s.openListeners()
+}
+
+// openDir makes the data directory, and refuses one that belongs to another server name: everything in it is signed with
+// and addressed by that name.
+func (s *Server) openDir() error {
+	dir := s.config.DataDir
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("data_dir: %w", err)
+	}
+	path := filepath.Join(dir, "server_name")
+	known, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if err := durable.WriteFile(path, []byte(s.config.ServerName+"\n"), 0o600); err != nil {
+			return fmt.Errorf("data_dir: %w", err)
+		}
+	case err != nil:
+		return fmt.Errorf("data_dir: %w", err)
+	default:
+		if name := strings.TrimSpace(string(known)); name != string(s.config.ServerName) {
+			return fmt.Errorf("server_name: %s is of %s, not of %s; a server's name cannot be changed (another data_dir starts another server)",
+				dir, name, s.config.ServerName)
+		}
+	}
+	s.signer, err = signingKey(filepath.Join(dir, "signing.key"), s.config.ServerName)
+	return err
+}
+
+func (s *Server) openDatabase(ctx context.Context) error {
+	commits, err := newCommits(s.registry)
+	if err != nil {
+		return err
+	}
+	s.db, err = sqldb.Open(ctx, sqldb.Config{URL: s.config.DatabaseURL, Dir: s.config.DataDir, Log: s.config.Log, OnCommit: commits.observe})
+	if err != nil {
+		return fmt.Errorf("open the database: %w", err)
+	}
+	s.closers = append(s.closers, s.db.Close)
+	if err := s.db.Migrate(ctx, schema.FS); err != nil {
+		return fmt.Errorf("prepare the database: %w", err)
+	}
+	return nil
+}
+
+// openParts makes the packages of core, each from those before it.
+func (s *Server) openParts() (err error) {
+	c := &s.config
+	s.accounts, err = account.New(account.Config{
+		DB: s.db, Now: c.Now, Log: c.Log, ServerName: c.ServerName,
+		Registration: c.Registration, SharedSecret: c.RegistrationSharedSecret,
+		FastHashing: c.PasswordHashing == "fast",
+	})
+	return err
+}
+
+func (s *Server) openListeners() error {
+	c := &s.config
+	limits, err := c.limits()
+	if err != nil {
+		return err
+	}
+	metrics, err := route.NewMetrics(s.registry)
+	if err != nil {
+		return err
+	}
+	api := client.New(client.Config{
+		Accounts: s.accounts, DefaultRoomVersion: c.DefaultRoomVersion, PublicURL: c.PublicURL, Now: c.Now, Log: c.Log,
+	})
+	table, err := route.New(route.Config[client.Call]{
+		Rows: api.Rows(), Guard: api.Guard, Limits: limit.New(limits, c.Now), Metrics: metrics, Log: c.Log, CORS: true,
+		Aliases: map[string]string{"/_matrix/client/r0": "/_matrix/client/v3"},
+	})
+	if err != nil {
+		return err
+	}
+	operator, err := route.New(route.Config[socket.Call]{
+		Rows: socket.New(socket.Config{Accounts: s.accounts, Now: c.Now}).Rows(), Guard: socket.Guard, Metrics: metrics, Log: c.Log,
+	})
+	if err != nil {
+		return err
+	}
+
+	l, err := net.Listen("tcp", c.ListenClient)
+	if err != nil {
+		return fmt.Errorf("listen_client: %w (is another server running? choose another port with FREEHOLD_LISTEN_CLIENT)", err)
+	}
+	s.closers = append(s.closers, ignoreClosed(l.Close))
+	s.clients = s.newListener("clients", l, &front{matrix: table, server: s})
+
+	u, err := listenUnix(AdminSocket(c.DataDir))
+	if err != nil {
+		return fmt.Errorf("admin socket: %w", err)
+	}
+	s.closers = append(s.closers, ignoreClosed(u.Close))
+	s.admin = s.newListener("admin", u, operator)
+	return nil
+}
+
+// ClientAddr is where clients are served, as host:port.
+func (s *Server) ClientAddr() string { return s.clients.Addr().String() }
+
+// Close gives back what New took, the last first. Run does it too.
+func (s *Server) Close() error {
+	var errs []error
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		errs = append(errs, s.closers[i]())
+	}
+	s.closers = nil
+	return errors.Join(errs...)
+}
+
+func ignoreClosed(closer func() error) func() error {
+	return func() error {
+		if err := closer(); !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	}
+}
+
+// commits measures what the database commits.
+type commits struct {
+	seconds prometheus.Histogram
+	writes  prometheus.Counter
+}
+
+func newCommits(reg prometheus.Registerer) (*commits, error) {
+	c := &commits{
+		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "freehold_db_commit_seconds", Help: "Time from BEGIN until a commit is on disk.",
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 5},
+		}),
+		writes: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "freehold_db_writes_total", Help: "Writes committed; several share one commit.",
+		}),
+	}
+	return c, errors.Join(reg.Register(c.seconds), reg.Register(c.writes))
+}
+
+func (c *commits) observe(writes int, took time.Duration) {
+	c.seconds.Observe(took.Seconds())
+	c.writes.Add(float64(writes))
+}

@@ -1,0 +1,175 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"freehold.example/base/task"
+)
+
+// The end of a server, within the ten seconds that a process manager grants: requests under way may finish for drainTime,
+// those that only wait for news are ended after patience, and closing the rest takes what remains.
+const (
+	patience  = 2 * time.Second
+	drainTime = 6 * time.Second
+	taskTime  = 2 * time.Second
+)
+
+// What a connection may cost before anything is known about it.
+const (
+	headerTime  = 10 * time.Second
+	idleTime    = 3 * time.Minute
+	headerBytes = 64 << 10 // a sync filter may come in the query
+)
+
+// listener is an http.Server and what it listens on. There is no write timeout: long polls and media take as long as they
+// take; package route ends connections that stop reading.
+type listener struct {
+	net.Listener
+	http *http.Server
+	end  context.CancelFunc // ends the contexts of its requests
+}
+
+func (s *Server) newListener(name string, l net.Listener, h http.Handler) listener {
+	ctx, end := context.WithCancel(context.Background())
+	return listener{Listener: l, end: end, http: &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: headerTime,
+		IdleTimeout:       idleTime,
+		MaxHeaderBytes:    headerBytes,
+		ErrorLog:          httpErrors(s.config.Log.With("listener", name)),
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+	}}
+}
+
+// Run serves until ctx ends, then drains and closes. It returns nil after an orderly end.
+func (s *Server) Run(ctx context.Context) error {
+	background := task.NewGroup(context.WithoutCancel(ctx), s.config.Log)
+	if err := s.startTasks(background); err != nil {
+		return errors.Join(err, s.Close())
+	}
+	failed := make(chan error, 2)
+	for _, l := range []listener{s.clients, s.admin} {
+		go func() { failed <- l.http.Serve(l.Listener) }() // ends with Shutdown
+	}
+	s.config.Log.InfoContext(ctx, "serving", "server_name", s.config.ServerName, "clients", s.ClientAddr(),
+		"data_dir", s.config.DataDir, "database", s.db.Engine())
+
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	s.config.Log.InfoContext(ctx, "stopping")
+	s.drain()
+	taskCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), taskTime)
+	defer cancel()
+	err = errors.Join(err, background.Stop(taskCtx), s.accounts.FlushSeen(taskCtx), s.Close())
+	s.config.Log.InfoContext(ctx, "stopped")
+	return err
+}
+
+// drain stops listening and lets requests end.
+func (s *Server) drain() {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	var wg sync.WaitGroup
+	for _, l := range []listener{s.clients, s.admin} {
+		wg.Go(func() {
+			stop := time.AfterFunc(patience, l.end)
+			defer stop.Stop()
+			if l.http.Shutdown(ctx) != nil {
+				_ = l.http.Close()
+			}
+			l.end()
+		})
+	}
+	wg.Wait()
+}
+
+// startTasks starts everything that runs beside the requests.
+func (s *Server) startTasks(g *task.Group) error {
+	return g.Go("seen", func(ctx context.Context) error {
+		return every(ctx, time.Minute, s.accounts.FlushSeen)
+	})
+}
+
+// every calls fn again and again until ctx ends.
+func every(ctx context.Context, pause time.Duration, fn func(context.Context) error) error {
+	t := time.NewTicker(pause)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+			if err := fn(ctx); err != nil && ctx.Err() == nil {
+				return err
+			}
+		}
+	}
+}
+
+// listenUnix makes a socket that only this user can reach. The data directory is locked by the database, so a socket that
+// is there already is one of a server that was killed.
+func listenUnix(path string) (net.Listener, error) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	short, done, err := shortPath(path)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: short, Net: "unix"})
+	if err != nil {
+		return nil, err
+	}
+	l.SetUnlinkOnClose(false)
+	return unixListener{l, path}, os.Chmod(path, 0o600)
+}
+
+type unixListener struct {
+	net.Listener
+	path string
+}
+
+func (l unixListener) Close() error {
+	err := l.Listener.Close()
+	if rm := os.Remove(l.path); rm != nil && !errors.Is(rm, os.ErrNotExist) {
+		err = errors.Join(err, rm)
+	}
+	return err
+}
+
+// DialAdmin connects to the admin socket of the server that keeps its data in dir.
+func DialAdmin(ctx context.Context, dir string) (net.Conn, error) {
+	short, done, err := shortPath(AdminSocket(dir))
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	var d net.Dialer
+	return d.DialContext(ctx, "unix", short)
+}
+
+// shortPath gives a name for path that fits into a socket address (108 bytes on Linux), by way of its open directory.
+func shortPath(path string) (short string, done func(), err error) {
+	const fits = 100
+	if len(path) <= fits {
+		return path, func() {}, nil
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return "", nil, err
+	}
+	name := filepath.Join("/proc/self/fd", strconv.Itoa(int(dir.Fd())), filepath.Base(path))
+	return name, func() { _ = dir.Close() }, nil
+}

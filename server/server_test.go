@@ -1,0 +1,197 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// output collects what a server writes.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *output) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *output) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// start runs a server until the test ends, and gives its address and how to stop it early.
+func start(t *testing.T, change ...func(*Config)) (s *Server, base string, out *output, stop func()) {
+	t.Helper()
+	out = &output{}
+	c := Defaults()
+	c.DataDir, c.ListenClient, c.PasswordHashing, c.Out = t.TempDir(), "127.0.0.1:0", "fast", out
+	for _, f := range change {
+		f(&c)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	s, err := New(ctx, c)
+	if err != nil {
+		cancel()
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(stop)
+	return s, "http://" + s.ClientAddr(), out, stop
+}
+
+func get(t *testing.T, url string, header ...string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(body)
+}
+
+func TestServes(t *testing.T) {
+	_, base, out, stop := start(t)
+	if status, body := get(t, base+"/health"); status != 200 || body != `{"status":"ok"}` {
+		t.Errorf("health: got %d %s", status, body)
+	}
+	if status, body := get(t, base+"/_matrix/client/versions"); status != 200 || !strings.Contains(body, `"versions"`) {
+		t.Errorf("versions: got %d %s", status, body)
+	}
+	if status, body := get(t, base+"/_matrix/unknown"); status != 404 || !strings.Contains(body, "M_UNRECOGNIZED") {
+		t.Errorf("unknown: got %d %s", status, body)
+	}
+	status, body := get(t, base+"/metrics")
+	for _, want := range []string{"freehold_info{", `freehold_http_request_seconds_count{method="GET",route="/_matrix/client/versions",status="2xx"} 1`, "freehold_db_commit_seconds", "go_goroutines"} {
+		if status != 200 || !strings.Contains(body, want) {
+			t.Errorf("metrics: got %d without %s", status, want)
+		}
+	}
+	if status, _ := get(t, base+"/metrics", "X-Forwarded-For", "203.0.113.1"); status != 404 {
+		t.Errorf("metrics for a stranger behind a proxy: got %d, want 404", status)
+	}
+	stop()
+	for _, line := range strings.Split(strings.TrimSpace(out.String()), "\n") {
+		if line != "" && line[0] == '{' && !json.Valid([]byte(line)) {
+			t.Errorf("the log is not JSON: %s", line)
+		}
+	}
+	if !strings.Contains(out.String(), `"msg":"stopped"`) {
+		t.Errorf("the log does not say that it stopped: %s", out)
+	}
+}
+
+// A request that only waits does not hold up the end.
+func TestStopsInTime(t *testing.T) {
+	s, _, _, stop := start(t)
+	waiting := make(chan struct{})
+	done := make(chan struct{})
+	s.clients.http.Handler = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		close(waiting)
+		<-r.Context().Done()
+	})
+	go func() {
+		defer close(done)
+		resp, err := http.Get("http://" + s.ClientAddr()) //nolint:noctx // ends with the server
+		if err == nil {
+			resp.Body.Close()
+		}
+	}()
+	<-waiting
+	began := time.Now()
+	stop()
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("stopping took %s", took)
+	}
+	<-done
+}
+
+func TestDataDirBelongsToOneName(t *testing.T) {
+	dir := t.TempDir()
+	_, _, _, stop := start(t, func(c *Config) { c.DataDir = dir })
+	stop()
+	c := Defaults()
+	c.DataDir, c.ListenClient, c.ServerName, c.Out = dir, "127.0.0.1:0", "other.example", io.Discard
+	s, err := New(t.Context(), c)
+	if err == nil {
+		s.Close()
+		t.Fatal("another name took the directory")
+	}
+	if !strings.Contains(err.Error(), "server_name") || !strings.Contains(err.Error(), "localhost") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A second server on the same data is refused, and the first one's socket survives the attempt.
+func TestDataDirHasOneServer(t *testing.T) {
+	dir := t.TempDir()
+	start(t, func(c *Config) { c.DataDir = dir })
+	c := Defaults()
+	c.DataDir, c.ListenClient, c.Out = dir, "127.0.0.1:0", io.Discard
+	s, err := New(t.Context(), c)
+	if err == nil {
+		s.Close()
+		t.Fatal("two servers share a directory")
+	}
+	conn, err := DialAdmin(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+}
+
+func TestAdminSocket(t *testing.T) {
+	// Longer than a socket's address may be.
+	dir := filepath.Join(t.TempDir(), strings.Repeat("d", 120))
+	_, _, _, stop := start(t, func(c *Config) { c.DataDir = dir })
+	info, err := os.Stat(AdminSocket(dir))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("got %v, %v, want a socket for its owner alone", info, err)
+	}
+	conn, err := DialAdmin(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+	stop()
+	if _, err := os.Stat(AdminSocket(dir)); err == nil {
+		t.Error("the socket is still there")
+	}
+}
+
+func TestClockOffset(t *testing.T) {
+	s, _, _, _ := start(t, func(c *Config) { c.ClockOffset = 72 * time.Hour })
+	if d := time.Until(s.config.Now()); d < 71*time.Hour || d > 73*time.Hour {
+		t.Errorf("the clock is %s ahead, want 72h", d)
+	}
+}
