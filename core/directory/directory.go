@@ -1,0 +1,55 @@
+// Package directory finds rooms: the aliases of this server, and its directory of published rooms.
+//
+// Aliases and publication are this server's own records, not state of the room. What a published room shows of itself,
+// its name, topic and size, is read from its current state.
+package directory
+
+import (
+	"sync"
+	"time"
+
+	"freehold.example/base/sqldb"
+	"freehold.example/core/room"
+	"freehold.example/matrix/fault"
+	"freehold.example/matrix/id"
+)
+
+// Config is what the directory works with. All fields are needed.
+type Config struct {
+	DB     *sqldb.DB
+	Rooms  *room.Rooms
+	Server id.Server
+	Now    func() time.Time
+}
+
+// Directory is the directory of one server.
+type Directory struct {
+	Config
+
+	mu        sync.Mutex // guards summaries
+	summaries map[id.Room]summary
+}
+
+// New makes a directory.
+func New(c Config) *Directory { return &Directory{Config: c, summaries: map[id.Room]summary{}} }
+
+// Caller is who asks for a change.
+type Caller struct {
+	room.Caller
+	Admin bool // administers this server
+}
+
+// canonical is the state event that names a room's main alias. Who may set it may decide about aliases and publication.
+const canonical = "m.room.canonical_alias"
+
+// decides says whether the user's power in the room reaches to its aliases and its publication.
+func (d *Directory) decides(tx *sqldb.Tx, in id.Room, user id.User) (bool, error) {
+	p, err := d.Rooms.PowerOf(tx, in, user)
+	if fault.Is(err, fault.NotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return p.Level >= p.Event(canonical, true), nil
+}
