@@ -187,7 +187,7 @@ const (
 		VALUES ($1, $2, $3, $4, $5, $6, 0)
 		ON CONFLICT (user_id, device_id, algorithm, key_id)
 		DO UPDATE SET body = excluded.body, uploaded = excluded.uploaded, claimed = 0`
-	sqlOneTimeForget = `DELETE FROM one_time_key WHERE user_id = $1 AND device_id = $2 AND claimed > 0 AND claimed <
+	sqlOneTimeForget = `DELETE FROM one_time_key WHERE user_id = $1 AND device_id = $2 AND claimed > 0 AND claimed <=
 		(SELECT claimed FROM one_time_key WHERE user_id = $1 AND device_id = $2 AND claimed > 0
 		ORDER BY claimed DESC LIMIT 1 OFFSET $3)`
 	sqlOneTimeCount = `INSERT INTO one_time_count (user_id, device_id, algorithm, held) VALUES ($1, $2, $3, $4)
