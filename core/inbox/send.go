@@ -127,15 +127,18 @@ func (b *Inbox) deliver(tx *sqldb.Tx, sender id.User, messages []outgoing) (topi
 		if err != nil {
 			return nil, err
 		}
-		for device, event := range resolve(of, devices) {
-			if n++; n > MaxRecipients {
-				return nil, errTooMany
-			}
+		events := resolve(of, devices)
+		if n += len(events); n > MaxRecipients {
+			return nil, errTooMany
+		}
+		for device, event := range events {
 			if err := b.put(tx, sender, user, device, event); err != nil {
 				return nil, err
 			}
 		}
-		topics = append(topics, "u:"+string(user))
+		if len(events) > 0 {
+			topics = append(topics, "u:"+string(user))
+		}
 	}
 	return topics, nil
 }
