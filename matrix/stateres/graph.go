@@ -1,7 +1,6 @@
 package stateres
 
 import (
-	"freehold.example/matrix/authrule"
 	"freehold.example/matrix/event"
 	"freehold.example/matrix/id"
 )
@@ -18,8 +17,8 @@ type node struct {
 	auth []int32 // its auth events
 }
 
-// newGraph makes the graph of the events in the sets and their auth chains.
-func newGraph(sets []StateMap, unconflicted StateMap, conflicted map[authrule.StateKey]bool, events map[id.Event]*event.Event) (*graph, error) {
+// newGraph makes the graph of the events of all states and their auth chains.
+func newGraph(unconflicted StateMap, conflicted conflicts, events map[id.Event]*event.Event) (*graph, error) {
 	b := builder{events: events, g: &graph{
 		nodes: make([]node, 0, len(unconflicted)*5/4),
 		byID:  make(map[id.Event]int32, len(unconflicted)*5/4),
@@ -29,12 +28,10 @@ func newGraph(sets []StateMap, unconflicted StateMap, conflicted map[authrule.St
 			return nil, err
 		}
 	}
-	for key := range conflicted {
-		for _, set := range sets {
-			if name, has := set[key]; has {
-				if err := b.add(name); err != nil {
-					return nil, err
-				}
+	for _, claims := range conflicted {
+		for _, c := range claims {
+			if err := b.add(c.event); err != nil {
+				return nil, err
 			}
 		}
 	}
@@ -102,42 +99,40 @@ func (b *builder) enter(name id.Event) error {
 // set is a set of the graph's events.
 type set []bool
 
-// conflictedStateSet is the events that the sets have for the conflicted keys.
-func (g *graph) conflictedStateSet(sets []StateMap, conflicted map[authrule.StateKey]bool) set {
+// conflictedStateSet is the events that the states have for the conflicted keys.
+func (g *graph) conflictedStateSet(conflicted conflicts) set {
 	s := make(set, len(g.nodes))
-	for key := range conflicted {
-		for _, states := range sets {
-			if name, has := states[key]; has {
-				s[g.byID[name]] = true
-			}
+	for _, claims := range conflicted {
+		for _, c := range claims {
+			s[g.byID[c.event]] = true
 		}
 	}
 	return s
 }
 
-// addAuthDifference adds the events that are in the full auth chains of some sets but not of all.
+// addAuthDifference adds the events that are in the full auth chains of some states but not of all.
 //
-// A set's own events count as part of its chain. By the letter of the definition they do not, unless another event of
-// the set leads to them; it makes a difference only for an event that is in all sets, which would then be in the auth
+// A state's own events count as part of its chain. By the letter of the definition they do not, unless another event of
+// the state leads to them; it makes a difference only for an event that is in all states, which would then be in the auth
 // difference though nobody disagrees about it. Synapse and the servers built on ruma take it as we do, and to resolve
 // as they do is the point.
-func (g *graph) addAuthDifference(to set, sets []StateMap, unconflicted StateMap, conflicted map[authrule.StateKey]bool) {
-	// One bit per set and event: the sets whose chain has the event. Walking from new to old, an event's bits are final
-	// when it is reached and go on to its auth events: one pass for all sets.
-	words := (len(sets) + 63) / 64
+func (g *graph) addAuthDifference(to set, states int, unconflicted StateMap, conflicted conflicts) {
+	// One bit per state and event: the states whose chain has the event. Walking from new to old, an event's bits are
+	// final when it is reached and go on to its auth events: one pass for all states.
+	all := newMask(states)
+	for i := range states {
+		all.add(i)
+	}
+	words := len(all)
 	reach := make([]uint64, len(g.nodes)*words)
-	all := make([]uint64, words)
-	for i := range sets {
-		all[i/64] |= 1 << (i % 64)
-	}
 	for _, name := range unconflicted {
-		n := int(g.byID[name])
-		copy(reach[n*words:], all)
+		copy(reach[int(g.byID[name])*words:], all)
 	}
-	for key := range conflicted {
-		for i, states := range sets {
-			if name, has := states[key]; has {
-				reach[int(g.byID[name])*words+i/64] |= 1 << (i % 64)
+	for _, claims := range conflicted {
+		for _, c := range claims {
+			own := reach[int(g.byID[c.event])*words:]
+			for w, bits := range c.by {
+				own[w] |= bits
 			}
 		}
 	}

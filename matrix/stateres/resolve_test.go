@@ -153,6 +153,13 @@ func TestForkedRoom(t *testing.T) {
 				t.Fatal(err)
 			}
 			checkResult(t, sets, got)
+			fromForks, err := stateres.ResolveForks(v, sets[0], forksOf(sets[0], sets[1:]), events, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(got, fromForks); diff != "" {
+				t.Errorf("the result of the forks is another:\n%s", diff)
+			}
 			slices.Reverse(sets)
 			again, err := stateres.Resolve(v, sets, events, nil)
 			if err != nil {
@@ -163,6 +170,22 @@ func TestForkedRoom(t *testing.T) {
 			}
 		})
 	}
+}
+
+// forksOf is what sets have other than first.
+func forksOf(first stateres.StateMap, sets []stateres.StateMap) (forks []stateres.StateMap) {
+	for _, set := range sets {
+		fork := maps.Clone(set)
+		for key, name := range first {
+			if set[key] == name {
+				delete(fork, key)
+			} else if set[key] == "" {
+				fork[key] = ""
+			}
+		}
+		forks = append(forks, fork)
+	}
+	return forks
 }
 
 // checkResult checks what must hold for every resolution: what all sets agree on stands, and no event comes to stand for a
@@ -192,5 +215,17 @@ func BenchmarkResolve10kForked50(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+func BenchmarkResolveForks10kForked50(b *testing.B) {
+	v := lookup(b, "12")
+	sets, events := forked(b, v, 10000, 50)
+	forks := forksOf(sets[0], sets[1:])
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := stateres.ResolveForks(v, sets[0], forks, events, nil); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	"freehold.example/matrix/authrule"
 	"freehold.example/matrix/event"
@@ -31,8 +32,9 @@ var ErrCycle = errors.New("auth events form a cycle")
 // Resolve makes one state of the states in sets, by the algorithm of the room version.
 //
 // events must have every event that the sets name and all of their auth chains, except that sets which are all alike
-// need none; from room version 12 on it must have the create event. rejected has those of them that were rejected: they
-// are not used to authorise others. Nothing that is given is changed, and the result is the caller's.
+// need none; from room version 12 on it must have the create event. Each event stands in a set under its own type and
+// state key. rejected has those events that were rejected: they are not used to authorise others. Nothing that is given
+// is changed, and the result is the caller's.
 //
 // The error is a *Missing, ErrCycle, or one about a create event that cannot be parsed.
 func Resolve(v *version.Version, sets []StateMap, events map[id.Event]*event.Event, rejected map[id.Event]bool) (StateMap, error) {
@@ -42,45 +44,104 @@ func Resolve(v *version.Version, sets []StateMap, events map[id.Event]*event.Eve
 	case 1:
 		return maps.Clone(sets[0]), nil
 	}
-	unconflicted, conflicted := split(sets)
-	if len(conflicted) == 0 {
-		return unconflicted, nil
-	}
-	if v.StateRes == version.V1 {
-		return resolveV1(v, sets, unconflicted, conflicted, events)
-	}
-	return resolveV2(v, sets, unconflicted, conflicted, events, rejected)
+	return ResolveForks(v, sets[0], differences(sets[0], sets[1:]), events, rejected)
 }
 
-// split parts the keys of the sets into those that all sets have with the same event, and the others.
-func split(sets []StateMap) (unconflicted StateMap, conflicted map[authrule.StateKey]bool) {
-	first := sets[0]
-	conflicted = make(map[authrule.StateKey]bool)
-	for _, set := range sets[1:] {
+// ResolveForks is Resolve for a caller that knows how the states differ from one of them: each fork is what is other than
+// in first, with "" as the event of a key that first has and the fork has not. The first state takes part like the others.
+func ResolveForks(v *version.Version, first StateMap, forks []StateMap, events map[id.Event]*event.Event, rejected map[id.Event]bool) (StateMap, error) {
+	conflicts := conflictsOf(first, forks)
+	unconflicted := maps.Clone(first)
+	if len(conflicts) == 0 {
+		return unconflicted, nil
+	}
+	for key := range conflicts {
+		delete(unconflicted, key)
+	}
+	if v.StateRes == version.V1 {
+		return resolveV1(v, unconflicted, conflicts, events)
+	}
+	return resolveV2(v, len(forks)+1, unconflicted, conflicts, events, rejected)
+}
+
+// differences is what each set has other than first.
+func differences(first StateMap, sets []StateMap) []StateMap {
+	same := make(map[id.Event]bool, len(first)) // to look up one string for each entry of each set is enough
+	for _, event := range first {
+		same[event] = true
+	}
+	forks := make([]StateMap, len(sets))
+	for i, set := range sets {
+		fork := make(StateMap)
 		shared := 0 // keys that first has too
 		for key, event := range set {
-			other, has := first[key]
-			if has {
+			if same[event] {
+				shared++
+				continue
+			}
+			fork[key] = event
+			if _, has := first[key]; has {
 				shared++
 			}
-			if other != event {
-				conflicted[key] = true
+		}
+		if shared < len(first) {
+			for key := range first {
+				if _, has := set[key]; !has {
+					fork[key] = ""
+				}
 			}
 		}
-		if shared == len(first) {
-			continue
+		forks[i] = fork
+	}
+	return forks
+}
+
+// conflicts are the keys that not all states have with the same event, each with the events there are for it.
+type conflicts map[authrule.StateKey][]claim
+
+// claim is an event that some of the states have for a key.
+type claim struct {
+	event id.Event
+	by    mask
+}
+
+// mask is a set of states, by their numbers: the first is 0.
+type mask []uint64
+
+func newMask(states int) mask { return make(mask, (states+63)/64) }
+
+func (m mask) add(i int) { m[i/64] |= 1 << (i % 64) }
+
+// conflictsOf finds the conflicts between a state and its forks.
+func conflictsOf(first StateMap, forks []StateMap) conflicts {
+	all := make(conflicts)
+	for i, fork := range forks {
+		for key, event := range fork {
+			if first[key] == event {
+				continue // no difference after all
+			}
+			claims := all[key]
+			n := slices.IndexFunc(claims, func(c claim) bool { return c.event == event })
+			if n < 0 {
+				n = len(claims)
+				claims = append(claims, claim{event: event, by: newMask(len(forks) + 1)})
+				all[key] = claims
+			}
+			claims[n].by.add(i + 1)
 		}
-		for key := range first {
-			if _, has := set[key]; !has {
-				conflicted[key] = true
+	}
+	for key, claims := range all {
+		// The first state's event is that of all states which have no other.
+		rest := newMask(len(forks) + 1)
+		for i := range len(forks) + 1 {
+			rest.add(i)
+		}
+		for _, c := range claims {
+			for w, bits := range c.by {
+				rest[w] &^= bits
 			}
 		}
+		all[key] = slices.DeleteFunc(append(claims, claim{event: first[key], by: rest}), func(c claim) bool { return c.event == "" })
 	}
-	unconflicted = make(StateMap, len(first))
-	for key, event := range first {
-		if !conflicted[key] {
-			unconflicted[key] = event
-		}
-	}
-	return unconflicted, conflicted
+	return all
 }

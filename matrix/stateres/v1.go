@@ -14,12 +14,10 @@ import (
 
 // resolveV1 is state resolution version 1 (v1, "State resolution"). It works on the conflicted events alone: auth chains
 // mean nothing to it. A key that not all sets have is no conflict to it, as long as those that have it agree.
-func resolveV1(v *version.Version, sets []StateMap, resolved StateMap, conflicted map[authrule.StateKey]bool,
-	events map[id.Event]*event.Event,
-) (StateMap, error) {
+func resolveV1(v *version.Version, resolved StateMap, conflicted conflicts, events map[id.Event]*event.Event) (StateMap, error) {
 	r := resolverV1{v: v, events: events, resolved: resolved, blocks: make(map[authrule.StateKey][]*event.Event)}
-	for key := range conflicted {
-		if err := r.addBlock(sets, key); err != nil {
+	for key, claims := range conflicted {
+		if err := r.addBlock(key, claims); err != nil {
 			return nil, err
 		}
 	}
@@ -42,23 +40,15 @@ type resolverV1 struct {
 }
 
 // addBlock collects the events there are for a key. One alone is no conflict.
-func (r *resolverV1) addBlock(sets []StateMap, key authrule.StateKey) error {
-	var names []id.Event
-	for _, states := range sets {
-		if name, has := states[key]; has {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	names = slices.Compact(names)
-	if len(names) == 1 {
-		r.resolved[key] = names[0]
+func (r *resolverV1) addBlock(key authrule.StateKey, claims []claim) error {
+	if len(claims) == 1 {
+		r.resolved[key] = claims[0].event
 		return nil
 	}
-	block := make([]*event.Event, len(names))
-	for i, name := range names {
-		if block[i] = r.events[name]; block[i] == nil {
-			return &Missing{Event: name}
+	block := make([]*event.Event, len(claims))
+	for i, c := range claims {
+		if block[i] = r.events[c.event]; block[i] == nil {
+			return &Missing{Event: c.event}
 		}
 	}
 	// By ascending depth, then descending sha1 of the id.

@@ -16,10 +16,10 @@ const (
 )
 
 // resolveV2 is state resolution version 2 and 2.1 (v2 and v12, "State resolution", "Algorithm").
-func resolveV2(v *version.Version, sets []StateMap, unconflicted StateMap, conflicted map[authrule.StateKey]bool,
+func resolveV2(v *version.Version, states int, unconflicted StateMap, conflicted conflicts,
 	events map[id.Event]*event.Event, rejected map[id.Event]bool,
 ) (StateMap, error) {
-	g, err := newGraph(sets, unconflicted, conflicted, events)
+	g, err := newGraph(unconflicted, conflicted, events)
 	if err != nil {
 		return nil, err
 	}
@@ -28,13 +28,13 @@ func resolveV2(v *version.Version, sets []StateMap, unconflicted StateMap, confl
 		return nil, err
 	}
 
-	full := g.conflictedStateSet(sets, conflicted)
+	full := g.conflictedStateSet(conflicted)
 	base := unconflicted
 	if v.StateRes == version.V2_1 {
 		full = g.conflictedSubgraph(full) // which has the conflicted events too
 		base = nil
 	}
-	g.addAuthDifference(full, sets, unconflicted, conflicted)
+	g.addAuthDifference(full, states, unconflicted, conflicted)
 
 	// 1: the power events of the full conflicted set, and what of it is in their auth chains.
 	first := make(set, len(g.nodes))
