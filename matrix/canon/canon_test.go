@@ -124,6 +124,22 @@ func TestNoCopy(t *testing.T) {
 	}
 }
 
+// TestOrder compares the order of keys with that of what they mean.
+func TestOrder(t *testing.T) {
+	meanings := []string{
+		"", "\x00", "\x00a", "\t", "\n", "\x1f", " ", "!", "\"", "\"a", "#", "[", "\\", "\\\\", "\\n", "]", "a", "a\n", "a ", "a\"", "aa",
+		"\x7f", "é", "\uffff", "😀",
+	}
+	for _, a := range meanings {
+		for _, b := range meanings {
+			x, y := canon.AppendString(nil, a), canon.AppendString(nil, b)
+			if got, want := canon.CompareKeys(x[1:len(x)-1], y[1:len(y)-1]), strings.Compare(a, b); got != want {
+				t.Errorf("%s and %s: got %d, want %d", x, y, got, want)
+			}
+		}
+	}
+}
+
 func benchInput() []byte {
 	return []byte(`{"algorithm":"m.megolm.v1.aes-sha2","ciphertext":"` + strings.Repeat("AwgAEnACgAkLmt6q", 50) +
 		`","device_id":"JLAFKJWSCS","list":[1,2,3,{"a":"b"}],"sender_key":"IlRMeOPX2e0MurIyfWEucYBRVOEEUMrOHqn/8mLqMjA"}`)

@@ -48,7 +48,7 @@ func (o *Object) Next() (Member, bool) {
 	}
 	end := key + 1 + valueEnd(b[key+1:])
 	o.rest = b[end:]
-	return Member{raw: b[:end], key: key - 2}, true
+	return Member{raw: b[:end:end], key: key - 2}, true
 }
 
 // Get is the value of a key of a canonical object, or nil. The key must not need an escape.
@@ -86,7 +86,7 @@ func (a *Array) Next() ([]byte, bool) {
 	}
 	end := valueEnd(b)
 	a.rest = b[end:]
-	return b[:end], end > 0
+	return b[:end:end], end > 0
 }
 
 // String is the meaning of a canonical JSON string, quotation marks included in the input. ok is false for another value.

@@ -49,8 +49,15 @@ func TestString(t *testing.T) {
 		in, want string
 		ok       bool
 	}{
-		{`"a"`, "a", true}, {`""`, "", true}, {`"\"\\\n\u0000é"`, "\"\\\n\x00é", true},
-		{`1`, "", false}, {`null`, "", false}, {`{}`, "", false}, {``, "", false}, {`"`, "", false}, {`"a`, "", false},
+		{`"a"`, "a", true},
+		{`""`, "", true},
+		{`"\"\\\n\u0000é"`, "\"\\\n\x00é", true},
+		{`1`, "", false},
+		{`null`, "", false},
+		{`{}`, "", false},
+		{``, "", false},
+		{`"`, "", false},
+		{`"a`, "", false},
 	} {
 		if got, ok := canon.String([]byte(c.in)); got != c.want || ok != c.ok {
 			t.Errorf("%s: got %q, %v, want %q, %v", c.in, got, ok, c.want, c.ok)
@@ -64,10 +71,20 @@ func TestInteger(t *testing.T) {
 		want int64
 		ok   bool
 	}{
-		{"0", 0, true}, {"-1", -1, true}, {"9007199254740991", 1<<53 - 1, true},
-		{"9223372036854775807", 1<<63 - 1, true}, {"-9223372036854775808", -1 << 63, true},
-		{"9223372036854775808", 0, false}, {"-9223372036854775809", 0, false}, {"99999999999999999999", 0, false},
-		{"1.0", 0, false}, {"1e3", 0, false}, {`"1"`, 0, false}, {"", 0, false}, {"-", 0, false}, {"null", 0, false},
+		{"0", 0, true},
+		{"-1", -1, true},
+		{"9007199254740991", 1<<53 - 1, true},
+		{"9223372036854775807", 1<<63 - 1, true},
+		{"-9223372036854775808", -1 << 63, true},
+		{"9223372036854775808", 0, false},
+		{"-9223372036854775809", 0, false},
+		{"99999999999999999999", 0, false},
+		{"1.0", 0, false},
+		{"1e3", 0, false},
+		{`"1"`, 0, false},
+		{"", 0, false},
+		{"-", 0, false},
+		{"null", 0, false},
 	} {
 		if got, ok := canon.Integer([]byte(c.in)); got != c.want || ok != c.ok {
 			t.Errorf("%s: got %d, %v, want %d, %v", c.in, got, ok, c.want, c.ok)

@@ -137,7 +137,7 @@ func (w *writer) object() error {
 		}
 		m.end = len(w.out)
 		if n := len(members); n > 0 {
-			sorted = sorted && compare(w.key(members[n-1]), w.key(m)) < 0
+			sorted = sorted && CompareKeys(w.key(members[n-1]), w.key(m)) < 0
 		}
 		members = append(members, m)
 	}
@@ -147,10 +147,10 @@ func (w *writer) key(m place) []byte { return w.out[m.start+1 : m.key] }
 
 // sort puts the members of the object that begins at from into order. Of equal keys the last stays, or it is an error.
 func (w *writer) sort(from int, members []place) error {
-	slices.SortStableFunc(members, func(a, b place) int { return compare(w.key(a), w.key(b)) })
+	slices.SortStableFunc(members, func(a, b place) int { return CompareKeys(w.key(a), w.key(b)) })
 	w.scratch = w.scratch[:0]
 	for i, m := range members {
-		if i+1 < len(members) && compare(w.key(m), w.key(members[i+1])) == 0 {
+		if i+1 < len(members) && CompareKeys(w.key(m), w.key(members[i+1])) == 0 {
 			if w.mode != Lenient {
 				return &Error{Offset: w.i, Reason: "a key is given twice"}
 			}

@@ -157,7 +157,7 @@ func (s *scanner) object() error {
 			return err
 		}
 		if s.collect && s.depth == 1 {
-			s.members = append(s.members, Member{raw: s.src[at:s.i], key: len(key)})
+			s.members = append(s.members, Member{raw: s.src[at:s.i:s.i], key: len(key)})
 		}
 		if done, err = s.next('}'); err != nil {
 			return err
@@ -169,7 +169,7 @@ func (s *scanner) object() error {
 // order compares a key with the one before it. Once the input is known not to be canonical this is left to rewrite,
 // which sorts anyway.
 func (s *scanner) order(last, key []byte, at int) error {
-	switch c := compare(last, key); {
+	switch c := CompareKeys(last, key); {
 	case c > 0:
 		s.dirty = true
 	case c == 0:

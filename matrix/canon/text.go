@@ -2,6 +2,7 @@ package canon
 
 import (
 	"bytes"
+	"cmp"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -166,13 +167,31 @@ func decode(text []byte) []byte {
 	return append(dst, text...)
 }
 
-// compare orders two keys, given without their quotation marks, by code point, which is the order of their UTF-8 bytes.
-func compare(a, b []byte) int {
+// CompareKeys orders two keys in canonical form, as Member.Key gives them: by code point, which is the order of their UTF-8
+// bytes (Appendices, "Canonical JSON").
+func CompareKeys(a, b []byte) int {
 	if bytes.IndexByte(a, '\\') < 0 && bytes.IndexByte(b, '\\') < 0 {
 		return bytes.Compare(a, b)
 	}
-	return bytes.Compare(decode(a), decode(b))
+	for len(a) > 0 && len(b) > 0 {
+		x, n := first(a)
+		y, m := first(b)
+		if x != y {
+			return cmp.Compare(x, y)
+		}
+		a, b = a[n:], b[m:]
+	}
+	return cmp.Compare(len(a), len(b))
 }
 
-// CompareKeys orders two keys as Member.Key gives them.
-func CompareKeys(a, b []byte) int { return compare(a, b) }
+// first is the first byte that canonical text means, and the length of what stands for it. Only ASCII is escaped there.
+func first(text []byte) (c byte, n int) {
+	if text[0] != '\\' {
+		return text[0], 1
+	}
+	r, n, _ := unescape(text)
+	if n == 0 { // cannot be in canonical text
+		return '\\', 1
+	}
+	return byte(r), n
+}

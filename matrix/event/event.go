@@ -6,6 +6,8 @@
 package event
 
 import (
+	"slices"
+
 	"freehold.example/matrix/id"
 	"freehold.example/matrix/version"
 )
@@ -57,7 +59,7 @@ func (e *Event) IsState(typ, key string) bool {
 }
 
 // Content is the content, a canonical JSON object. The caller must not change it.
-func (e *Event) Content() []byte { return e.content }
+func (e *Event) Content() []byte { return slices.Clip(e.content) }
 
 // Depth is the depth its sender gave it.
 func (e *Event) Depth() int64 { return e.depth }
@@ -76,7 +78,7 @@ func (e *Event) Auth() []id.Event { return e.auth }
 func (e *Event) Redacts() id.Event { return e.redacts }
 
 // Bytes is the whole event in canonical JSON without unsigned. The caller must not change it.
-func (e *Event) Bytes() []byte { return e.bytes }
+func (e *Event) Bytes() []byte { return slices.Clip(e.bytes) }
 
 // Redacted says whether this copy was made by Redact, or by Parse because the content hash did not match. It is not kept
 // in the bytes: Stored always says false.

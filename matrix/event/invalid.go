@@ -11,6 +11,10 @@ const (
 	MaxString = 255   // bytes of type and state_key; identifiers have id.MaxLength
 	MaxAuth   = 10    // entries of auth_events
 	MaxPrev   = 20    // entries of prev_events
+
+	// MaxRaw is how many bytes Parse looks at: what an event of MaxSize can be blown up to by escapes, and generous room
+	// for unsigned. It is our own limit.
+	MaxRaw = 512 << 10
 )
 
 // ErrTooLarge is what an *Invalid is, by errors.Is, when the event or one of its fields is over a size limit.

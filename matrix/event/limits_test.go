@@ -102,6 +102,9 @@ func TestSize(t *testing.T) {
 	if _, err := Parse(v, []byte(strings.Replace(string(largest.Bytes()), "xx", "xxx", 1))); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("one byte more: got %v, want too large", err)
 	}
+	if _, err := Parse(v, make([]byte, MaxRaw+1)); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("too many bytes to look at: got %v, want too large", err)
+	}
 	if _, err := largest.Sign(Signer{Server: "other", Key: s.Key, Private: s.Private}); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("a second signature on the largest event: got %v, want too large", err)
 	}
@@ -142,5 +145,17 @@ func TestStoredDamaged(t *testing.T) {
 	}
 	if got, err := Stored(v, "", e.Bytes()); err == nil {
 		t.Errorf("without an id: got %v", got)
+	}
+}
+
+// TestAppendDoesNotReachIn checks that appending to what the accessors give does not write into the event.
+func TestAppendDoesNotReachIn(t *testing.T) {
+	v := version.Default()
+	e := built(t, v, specKey(t), `{"a":"b"}`)
+	before := string(e.Bytes())
+	_ = append(e.Content(), "xxxx"...)
+	_ = append(e.Bytes(), "xxxx"...)
+	if string(e.Bytes()) != before {
+		t.Errorf("got %s, want %s", e.Bytes(), before)
 	}
 }

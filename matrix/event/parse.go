@@ -22,12 +22,15 @@ const typicalMembers = 20
 // unsigned is dropped, and so are top-level age_ts, outlier and destinations, which the field's servers leave out of the
 // hashes as well. raw is not kept.
 func Parse(v *version.Version, raw []byte) (*Event, error) {
+	if len(raw) > MaxRaw {
+		return nil, tooLarge("%d bytes", len(raw))
+	}
 	var space [typicalMembers]canon.Member
 	_, members, err := canon.Members(raw, mode(v), space[:0])
 	if err != nil {
 		return nil, invalid("%v", err)
 	}
-	e := &Event{version: v, bytes: appendObject(make([]byte, 0, len(raw)), members, isStored)}
+	e := &Event{version: v, bytes: appendObject(make([]byte, 0, size(members)), members, isStored)}
 	if len(e.bytes) > MaxSize {
 		return nil, tooLarge("%d bytes of canonical JSON", len(e.bytes))
 	}
@@ -117,6 +120,17 @@ func isStored(key []byte) bool {
 // an event"), of those that isStored lets through.
 func isHashed(key []byte) bool {
 	return string(key) != "hashes" && string(key) != "signatures"
+}
+
+// size is the length of the object of those members that isStored lets through.
+func size(members []canon.Member) int {
+	n := len("{}")
+	for _, m := range members {
+		if isStored(m.Key()) {
+			n += len(m.Raw()) + 1
+		}
+	}
+	return n
 }
 
 // appendObject appends the object of those members whose key passes.

@@ -1,6 +1,7 @@
 package event
 
 import (
+	"bytes"
 	"crypto/sha256"
 
 	"freehold.example/matrix/canon"
@@ -42,7 +43,7 @@ func (e *Event) redact() (*Event, error) {
 	var space [typicalMembers]canon.Member
 	members := e.members(space[:0])
 	r := &Event{version: e.version, redacted: true}
-	r.bytes = e.appendRedacted(make([]byte, 0, len(e.bytes)), members, whole)
+	r.bytes = bytes.Clone(e.appendRedacted(make([]byte, 0, len(e.bytes)), members, whole)) // often far smaller
 	f := fieldsOf(r.members(space[:0]))
 	if err := r.read(&f); err != nil {
 		return nil, err

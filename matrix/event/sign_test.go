@@ -244,10 +244,23 @@ func TestBase64(t *testing.T) {
 		in, want string
 		ok       bool
 	}{
-		{"", "", true}, {"Zg", "f", true}, {"Zm8", "fo", true}, {"Zm9v", "foo", true}, {"Zm9vYg", "foob", true},
-		{"Zm9vYmE", "fooba", true}, {"Zm9vYmFy", "foobar", true}, // the specification's examples
-		{"Zg==", "f", true}, {"Zm8=", "fo", true}, {"+/8", "\xfb\xff", true}, {"-_8", "\xfb\xff", true},
-		{"Z", "", false}, {"Zm9v\n", "", false}, {"Zm 9v", "", false}, {"+_8", "", false}, {"Zg=g", "", false}, {"é", "", false},
+		{"", "", true},
+		{"Zg", "f", true},
+		{"Zm8", "fo", true},
+		{"Zm9v", "foo", true},
+		{"Zm9vYg", "foob", true},
+		{"Zm9vYmE", "fooba", true},
+		{"Zm9vYmFy", "foobar", true}, // the specification's examples
+		{"Zg==", "f", true},
+		{"Zm8=", "fo", true},
+		{"+/8", "\xfb\xff", true},
+		{"-_8", "\xfb\xff", true},
+		{"Z", "", false},
+		{"Zm9v\n", "", false},
+		{"Zm 9v", "", false},
+		{"+_8", "", false},
+		{"Zg=g", "", false},
+		{"é", "", false},
 	} {
 		got, err := DecodeBase64(c.in)
 		if string(got) != c.want || (err == nil) != c.ok {
