@@ -101,7 +101,8 @@ func (c *checkpoints) copy(ctx context.Context, all bool) error {
 	defer c.turn.Unlock()
 	length, copied, err = c.pragma(ctx, sqlCopyLog)
 	if err == nil && length > copied && length > warnAt {
-		c.log.Warn("the database log cannot begin anew: something has been reading for a long time", "pages", length, "copied", copied)
+		c.log.Warn("the database log cannot begin anew: something has been reading for a long time",
+			"pages", length, "copied", copied)
 	}
 	return err
 }

@@ -8,7 +8,7 @@
 // SQL is written for PostgreSQL ($1, RETURNING, ON CONFLICT) with the types BIGINT, TEXT, BYTEA and BOOLEAN; for SQLite
 // the text is rewritten, without being parsed: no '$' or '{' inside literals, values are always arguments. Lists are the
 // one construct of our own: `IN ({list $1})` for text, `IN ({ints $1})` for BIGINT, `IN ({blobs $1})` for BYTEA, with an
-// argument made by List or Blobs.
+// argument made by List or Blobs. An empty BYTEA that is not NULL reads as a nil slice on SQLite.
 package sqldb
 
 import (

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -25,8 +26,9 @@ import (
 
 // Each runs fn once for each engine, as subtests "sqlite" and "postgres", on a new database with the schema of fsys.
 //
-// FH_TEST_POSTGRES names a PostgreSQL server (`make test` sets it, so that all packages share one); without it a server
-// is started from the installed binaries, for the rest of the test process. Without binaries the test fails.
+// FH_TEST_POSTGRES names a PostgreSQL server (`make test` sets it, so that all packages share one). Without it the server
+// that `test/postgres.sh start` has left running is used, and without that one is started from the installed binaries for
+// the rest of the test process. Without binaries the test fails.
 func Each(t *testing.T, fsys fs.FS, fn func(t *testing.T, db *sqldb.DB)) {
 	t.Helper()
 	t.Run("sqlite", func(t *testing.T) { fn(t, Open(t, fsys, sqldb.Config{Dir: t.TempDir()})) })
@@ -105,6 +107,11 @@ var lifeline io.Closer
 var server = sync.OnceValues(func() (string, error) {
 	if u := os.Getenv("FH_TEST_POSTGRES"); u != "" {
 		return u, nil
+	}
+	dir := fmt.Sprint("/tmp/freehold-postgres-", os.Getuid()) // as in the script
+	if c, err := net.Dial("unix", dir+"/.s.PGSQL.5432"); err == nil {
+		c.Close()
+		return "postgres://freehold@/postgres?host=" + dir, nil
 	}
 	// The script lives as long as its standard input, which the kernel closes with this process, however it ends.
 	cmd := exec.Command("sh", "-c", script, "postgres.sh", "run")
