@@ -44,12 +44,12 @@ const canonical = "m.room.canonical_alias"
 
 // decides says whether the user's power in the room reaches to its aliases and its publication.
 func (d *Directory) decides(tx *sqldb.Tx, in id.Room, user id.User) (bool, error) {
-	p, err := d.Rooms.PowerOf(tx, in, user)
+	levels, err := d.Rooms.LevelsOf(tx, in)
 	if fault.Is(err, fault.NotFound) {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	return p.Level >= p.Event(canonical, true), nil
+	return levels.User(user) >= levels.Event(canonical, true), nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"freehold.example/base/pmap"
 	"freehold.example/base/sqldb"
+	"freehold.example/matrix/id"
 )
 
 // What /sync reads: events in the order they arrived, and the state at moments of the stream.
@@ -91,4 +92,53 @@ func (r *Rooms) Counts(tx *sqldb.Tx, room NID) (joined, invited int, err error) 
 	err = tx.Row(`SELECT count(*) FILTER (WHERE membership = 'join'), count(*) FILTER (WHERE membership = 'invite')
 		FROM membership WHERE room = $1`, room).Scan(&joined, &invited)
 	return joined, invited, err
+}
+
+// CameAndWent says whether, after a moment of the stream at which she was not in the room, a user was invited, joined or
+// knocked, and left again.
+func (r *Rooms) CameAndWent(tx *sqldb.Tx, newest NID, since sqldb.Pos) (bool, error) {
+	nid := newest
+	for range maxMemberships {
+		if nid == 0 {
+			return false, nil
+		}
+		s, err := r.load(tx, nid)
+		if err != nil || s.Pos <= since {
+			return false, err
+		}
+		if m := s.Membership(); m != "leave" && m != "ban" {
+			return true, nil
+		}
+		nid = s.Replaces
+	}
+	return true, nil
+}
+
+// Members lists who is in a room.
+func (r *Rooms) Members(tx *sqldb.Tx, room NID) ([]id.User, error) {
+	return scanUsers(tx.Query(sqlMembers, room))
+}
+
+// maxHeroes is how many people stand for a room without a name.
+const maxHeroes = 5
+
+const (
+	sqlHeroes = `SELECT user_id FROM membership WHERE room = $1 AND user_id <> $2 AND membership IN ('join', 'invite')
+		ORDER BY event LIMIT $3`
+	sqlFormerHeroes = `SELECT user_id FROM membership WHERE room = $1 AND user_id <> $2 ORDER BY event LIMIT $3`
+)
+
+// Heroes are the people that a room without a name is named after: the first who are in it or invited, and when there is
+// nobody the first who were (Client-Server API, "Room summary").
+func (r *Rooms) Heroes(tx *sqldb.Tx, room NID, viewer id.User) ([]id.User, error) {
+	users, err := scanUsers(tx.Query(sqlHeroes, room, viewer, maxHeroes))
+	if err != nil || len(users) > 0 {
+		return users, err
+	}
+	return scanUsers(tx.Query(sqlFormerHeroes, room, viewer, maxHeroes))
+}
+
+// Named says whether an m.room.name or m.room.canonical_alias event gives the room a name.
+func Named(s *Stored) bool {
+	return textIn(s.Event.Content(), "name") != "" || textIn(s.Event.Content(), "alias") != ""
 }

@@ -7,7 +7,6 @@ import (
 
 	"freehold.example/base/pmap"
 	"freehold.example/base/sqldb"
-	"freehold.example/matrix/authrule"
 	"freehold.example/matrix/fault"
 	"freehold.example/matrix/id"
 	"freehold.example/matrix/visible"
@@ -308,24 +307,6 @@ func scanUsers(rows *sql.Rows, err error) ([]id.User, error) {
 		users = append(users, user)
 	}
 	return users, rows.Err()
-}
-
-// Power is what a room's levels say of a user.
-type Power struct {
-	Level  authrule.Level
-	levels *authrule.PowerLevels
-}
-
-// Event is the level that sending an event of that type takes.
-func (p Power) Event(typ string, isState bool) authrule.Level { return p.levels.Event(typ, isState) }
-
-// PowerOf reads a user's level in the room's current state.
-func (r *Rooms) PowerOf(tx *sqldb.Tx, room id.Room, user id.User) (Power, error) {
-	h, err := r.readHead(tx, room)
-	if err != nil {
-		return Power{}, err
-	}
-	return Power{Level: h.state.Level(user), levels: h.state.Power}, nil
 }
 
 // View runs fn in a read transaction with what the user may see of the room. Errors: M_FORBIDDEN.

@@ -1,0 +1,375 @@
+package feed
+
+import (
+	"encoding/json"
+
+	"freehold.example/base/pmap"
+	"freehold.example/base/sqldb"
+	"freehold.example/core/notify"
+	"freehold.example/core/room"
+	"freehold.example/matrix/csapi"
+	"freehold.example/matrix/id"
+)
+
+// rooms goes through every room the user has or had to do with.
+func (l *look) rooms() error {
+	standings, err := l.f.Rooms.Standings(l.tx, l.user)
+	if err != nil {
+		return err
+	}
+	rooms, all, err := l.f.Ephemeral.ReceiptRooms(l.tx, l.since.pos, l.upto, manyReceipts)
+	if err != nil {
+		return err
+	}
+	if all {
+		l.receipts = rooms
+	}
+	for _, s := range standings {
+		if !l.q.Filter.Room(s.RoomID) {
+			continue
+		}
+		if err := l.room(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *look) room(s *room.Standing) error {
+	changed := s.Pos > l.since.pos // the user's own membership, since the token
+	switch s.Membership {
+	case "join":
+		return l.joined(s, changed)
+	case "invite", "knock":
+		if (changed || l.q.FullState) && !l.ignored[s.Sender] {
+			return l.outside(s)
+		}
+	case "leave", "ban":
+		return l.left(s, changed)
+	}
+	return nil
+}
+
+// outside is a room that the user is invited to or has knocked on.
+func (l *look) outside(s *room.Standing) error {
+	state, err := l.f.Rooms.Stripped(l.tx, s, l.user)
+	if err != nil {
+		return err
+	}
+	if s.Membership == "invite" {
+		put(&l.roomsOut.Invite, s.RoomID, &csapi.InviteRoom{State: csapi.Events{Events: state}})
+		return nil
+	}
+	put(&l.roomsOut.Knock, s.RoomID, &csapi.KnockRoom{State: csapi.Events{Events: state}})
+	return nil
+}
+
+func put[V any](m *map[id.Room]V, key id.Room, v V) {
+	if *m == nil {
+		*m = map[id.Room]V{}
+	}
+	(*m)[key] = v
+}
+
+// joined is a room that the user is in.
+func (l *look) joined(s *room.Standing, changed bool) error {
+	fresh := l.since.initial() // the client knows nothing of the room
+	if changed && !fresh {
+		was, err := l.f.Rooms.MembershipAt(l.tx, s.Event, l.since.pos)
+		if err != nil {
+			return err
+		}
+		fresh = was != "join"
+	}
+	serial := l.since.serial
+	if fresh {
+		serial = 0
+	}
+	typists, typing := l.f.Ephemeral.TypingSince(s.RoomID, serial)
+	receipts := fresh || l.receipts == nil || l.receipts[s.RoomID]
+	if !fresh && !l.q.FullState && s.Head <= l.since.pos && !typing && !receipts && len(l.data[s.RoomID]) == 0 {
+		return nil
+	}
+	v, err := l.f.Rooms.Viewer(l.tx, s.RoomID, l.user)
+	if err != nil {
+		return err
+	}
+	out := &csapi.JoinedRoom{}
+	h, err := l.history(v, s, fresh, l.upto)
+	if err != nil {
+		return err
+	}
+	out.Timeline = h.timeline
+	out.State, out.StateAfter, out.UnstableStateAfter = l.stateFields(h.state)
+	if out.Summary, err = l.summary(s, h); err != nil {
+		return err
+	}
+	if out.Ephemeral.Events, err = l.ephemeral(s, fresh, receipts, typing, typists); err != nil {
+		return err
+	}
+	if out.AccountData.Events, err = l.roomData(s, fresh); err != nil {
+		return err
+	}
+	if !fresh && !l.q.FullState && len(out.Timeline.Events)+len(h.state)+len(out.Ephemeral.Events)+len(out.AccountData.Events) == 0 {
+		return nil
+	}
+	if err := l.unread(s, out); err != nil {
+		return err
+	}
+	if fresh && !l.since.initial() {
+		if err := l.meet(s); err != nil {
+			return err
+		}
+	}
+	put(&l.roomsOut.Join, s.RoomID, out)
+	return nil
+}
+
+// left is a room that the user is no longer in.
+func (l *look) left(s *room.Standing, changed bool) error {
+	initial := l.since.initial() || l.q.FullState
+	switch {
+	case s.Forgotten && (l.since.initial() || s.ForgotAt <= l.since.pos):
+		return nil
+	case changed && !l.since.initial():
+		was, err := l.f.Rooms.MembershipAt(l.tx, s.Event, l.since.pos)
+		if err != nil {
+			return err
+		}
+		if was == "leave" && s.Membership == "leave" {
+			came, err := l.f.Rooms.CameAndWent(l.tx, s.Event, l.since.pos)
+			if err != nil || !came {
+				return err
+			}
+		}
+	case initial && (l.q.Filter.IncludeLeave || s.Sender != l.user): // who was sent away is told, also long after
+	default:
+		return nil
+	}
+	if s.Forgotten { // what is left to tell is only that the room is gone
+		put(&l.roomsOut.Leave, s.RoomID, &csapi.LeftRoom{Timeline: csapi.Timeline{Events: none}, AccountData: csapi.Events{Events: none}})
+		return nil
+	}
+	v, err := l.f.Rooms.Viewer(l.tx, s.RoomID, l.user)
+	if err != nil {
+		return err
+	}
+	h, err := l.history(v, s, l.since.initial(), s.Pos)
+	if err != nil {
+		return err
+	}
+	out := &csapi.LeftRoom{Timeline: h.timeline, AccountData: csapi.Events{Events: none}}
+	out.State, out.StateAfter, out.UnstableStateAfter = l.stateFields(h.state)
+	put(&l.roomsOut.Leave, s.RoomID, out)
+	return nil
+}
+
+// none is an empty list that is written as one.
+var none = []json.RawMessage{}
+
+// stateFields puts the state under the name that the client asked for.
+func (l *look) stateFields(state []json.RawMessage) (before, after, unstableAfter *csapi.Events) {
+	if state == nil {
+		state = none
+	}
+	switch {
+	case l.q.StateAfter:
+		return nil, &csapi.Events{Events: state}, nil
+	case l.q.Unstable:
+		return nil, nil, &csapi.Events{Events: state}
+	}
+	return &csapi.Events{Events: state}, nil, nil
+}
+
+// summary counts the members, and names some where the room has no name of its own.
+func (l *look) summary(s *room.Standing, h *history) (*csapi.RoomSummary, error) {
+	if !h.members {
+		return nil, nil
+	}
+	joined, invited, err := l.f.Rooms.Counts(l.tx, s.Room)
+	if err != nil {
+		return nil, err
+	}
+	out := &csapi.RoomSummary{Joined: joined, Invited: invited}
+	for _, typ := range []string{"m.room.name", "m.room.canonical_alias"} {
+		e, err := l.f.Rooms.StateEvent(l.tx, h.now, typ, "")
+		if err != nil {
+			return nil, err
+		}
+		if e != nil && room.Named(e) {
+			return out, nil
+		}
+	}
+	out.Heroes, err = l.f.Rooms.Heroes(l.tx, s.Room, l.user)
+	return out, err
+}
+
+func (l *look) roomData(s *room.Standing, fresh bool) ([]json.RawMessage, error) {
+	data := l.data[s.RoomID]
+	if fresh && !l.since.initial() {
+		var err error
+		if data, err = l.f.People.RoomAccountData(l.tx, l.user, s.RoomID, l.upto); err != nil {
+			return nil, err
+		}
+	}
+	events := none
+	for _, d := range data {
+		if l.q.Filter.RoomAccountData.Event(d.Type, l.user, s.RoomID, d.Content) {
+			events = append(events, dataEvent(d))
+		}
+	}
+	return events, nil
+}
+
+func (l *look) unread(s *room.Standing, out *csapi.JoinedRoom) error {
+	counts, err := l.f.Notify.Unread(l.tx, l.user, s, l.upto)
+	if err != nil {
+		return err
+	}
+	if !l.q.Filter.Timeline.UnreadThreadNotifications {
+		for _, c := range counts {
+			out.Unread.Notifications += c.Notifications
+			out.Unread.Highlights += c.Highlights
+		}
+		return nil
+	}
+	for thread, c := range counts {
+		if thread == notify.Main {
+			out.Unread = csapi.Unread(c)
+			continue
+		}
+		if out.UnreadThreads == nil {
+			out.UnreadThreads = map[id.Event]*csapi.Unread{}
+		}
+		u := csapi.Unread(c)
+		out.UnreadThreads[id.Event(thread)] = &u
+	}
+	return nil
+}
+
+// meet notes whose presence is news, as the user has just joined a room of theirs.
+func (l *look) meet(s *room.Standing) error {
+	users, err := l.f.Rooms.Members(l.tx, s.Room)
+	l.presenceSeen = append(l.presenceSeen, users...)
+	return err
+}
+
+// history is the timeline of a room and the state that goes with it.
+type history struct {
+	timeline csapi.Timeline
+	state    []json.RawMessage
+	now      pmap.Root // the state at the end of the timeline
+	members  bool      // whether any membership is among what is told
+}
+
+// history reads what arrived in the room up to upto: since the token, or of a room the client does not know the newest.
+func (l *look) history(v *room.Viewer, s *room.Standing, fresh bool, upto sqldb.Pos) (*history, error) {
+	after := l.since.pos
+	if fresh {
+		after = 0
+	}
+	filter := &l.q.Filter.Timeline
+	w, err := l.f.Rooms.Window(l.tx, s.Room, after, upto, filter.Limit(usualLimit, maxTimeline), func(e *room.Stored) (bool, error) {
+		if !filter.Event(e.Event.Type(), e.Event.Sender(), s.RoomID, e.Event.Content()) || l.ignores(e) {
+			return false, nil
+		}
+		return v.Sees(e)
+	})
+	if err != nil {
+		return nil, err
+	}
+	h := &history{timeline: csapi.Timeline{
+		Limited:   w.Limited || fresh && !l.since.initial() && s.Membership == "join",
+		PrevBatch: room.StreamToken(w.Before).String(),
+	}}
+	if h.timeline.Events, err = l.events(w.Events, v); err != nil {
+		return nil, err
+	}
+	if h.timeline.Events == nil {
+		h.timeline.Events = none
+	}
+	return h, l.state(h, s, w, after, upto, fresh)
+}
+
+// ignores says whether the event is hidden as its sender is ignored: messages, never state.
+func (l *look) ignores(e *room.Stored) bool {
+	_, isState := e.Event.StateKey()
+	return !isState && l.ignored[e.Event.Sender()]
+}
+
+// state finds what has changed of the room's state from the token to the beginning of the timeline, or with
+// use_state_after to its end; all of it for a room the client does not know.
+func (l *look) state(h *history, s *room.Standing, w *room.Window, after, upto sqldb.Pos, fresh bool) error {
+	var err error
+	if h.now, err = l.f.Rooms.RootAt(l.tx, s.Room, upto); err != nil {
+		return err
+	}
+	end := h.now
+	if !l.q.StateAfter && !l.q.Unstable {
+		if end, err = l.f.Rooms.RootAt(l.tx, s.Room, w.Before); err != nil {
+			return err
+		}
+	}
+	var known pmap.Root
+	if !fresh && !l.q.FullState {
+		if known, err = l.f.Rooms.RootAt(l.tx, s.Room, after); err != nil {
+			return err
+		}
+	}
+	events, err := l.f.Rooms.StateDelta(l.tx, known, end)
+	if err != nil {
+		return err
+	}
+	for _, e := range append(events[:len(events):len(events)], w.Events...) {
+		h.members = h.members || e.Event.Type() == "m.room.member"
+	}
+	if events, err = l.wanted(events, w, end, s); err != nil {
+		return err
+	}
+	h.state, err = l.events(events, nil)
+	return err
+}
+
+// wanted is the part of the state that the filter lets through. A client that loads members lazily gets those of its own
+// user and of who is seen to speak; the latter also when they are no news, as the server does not keep what it told whom.
+func (l *look) wanted(events []*room.Stored, w *room.Window, end pmap.Root, s *room.Standing) ([]*room.Stored, error) {
+	filter := &l.q.Filter.State
+	lazy := filter.LazyLoadMembers
+	senders := map[id.User]bool{}
+	if lazy {
+		for _, e := range w.Events {
+			senders[e.Event.Sender()] = true
+		}
+	}
+	var out []*room.Stored
+	for _, e := range events {
+		if e.Event.Type() == "m.room.member" && lazy {
+			key, _ := e.Event.StateKey()
+			if user := id.User(key); user != l.user && !senders[user] {
+				continue
+			}
+		}
+		if filter.Event(e.Event.Type(), e.Event.Sender(), s.RoomID, e.Event.Content()) {
+			out = append(out, e)
+		}
+	}
+	if !lazy {
+		return out, nil
+	}
+	have := map[room.NID]bool{}
+	for _, e := range out {
+		have[e.NID] = true
+	}
+	for _, e := range w.Events {
+		member, err := l.f.Rooms.StateEvent(l.tx, end, "m.room.member", string(e.Event.Sender()))
+		if err != nil {
+			return nil, err
+		}
+		if member == nil || have[member.NID] || !filter.Event("m.room.member", member.Event.Sender(), s.RoomID, member.Event.Content()) {
+			continue
+		}
+		have[member.NID] = true
+		out = append(out, member)
+	}
+	return out, nil
+}

@@ -1,0 +1,49 @@
+package feed
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"freehold.example/base/sqldb"
+	"freehold.example/core/ephemeral"
+	"freehold.example/matrix/fault"
+)
+
+// token is how far a client has read each stream: s<pos>_<serial>_<inbox>. The first number alone is a place in every
+// room's history (room.Token); a stream that is added is one more number at the end, and a token without it begins that
+// stream anew.
+type token struct {
+	pos    sqldb.Pos        // events, account data, receipts, device lists
+	serial ephemeral.Serial // typing and presence
+	inbox  sqldb.Pos        // to-device messages: behind pos when there were more than one answer takes
+}
+
+func (t token) initial() bool { return t.pos == 0 }
+
+func (t token) String() string { return fmt.Sprintf("s%d_%d_%d", t.pos, t.serial, t.inbox) }
+
+func parseToken(s string) (token, error) {
+	var t token
+	if s == "" {
+		return t, nil
+	}
+	bad := fault.New(fault.InvalidParam, "That is not a token this server gives out; sync without one")
+	if s[0] != 's' || len(s) > 100 {
+		return t, bad
+	}
+	fields := strings.Split(s[1:], "_")
+	numbers := make([]int64, max(3, len(fields)))
+	for i, field := range fields {
+		n, err := strconv.ParseInt(field, 10, 64)
+		if err != nil || n < 0 {
+			return t, bad
+		}
+		numbers[i] = n
+	}
+	t.pos, t.serial, t.inbox = sqldb.Pos(numbers[0]), ephemeral.Serial(numbers[1]), sqldb.Pos(numbers[2])
+	if len(fields) < 3 {
+		t.inbox = t.pos
+	}
+	return t, nil
+}
