@@ -12,12 +12,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"freehold.example/api/setup"
+	"freehold.example/base/route"
 	"freehold.example/base/sqldb"
 )
 
 // front is what answers on the client listener: Matrix, and beside it what people and monitors look at.
 type front struct {
 	matrix http.Handler
+	pages  *route.Table[setup.Call]
 	server *Server
 }
 
@@ -27,6 +30,8 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.health(w, r)
 	case path == "/metrics" && f.server.mayWatch(r):
 		promhttp.HandlerFor(f.server.registry, promhttp.HandlerOpts{}).ServeHTTP(w, r)
+	case f.pages.Knows(r.URL.EscapedPath()):
+		f.pages.ServeHTTP(w, r)
 	default:
 		f.matrix.ServeHTTP(w, r)
 	}

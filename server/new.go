@@ -14,12 +14,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"freehold.example/api/client"
+	"freehold.example/api/setup"
 	"freehold.example/api/socket"
 	"freehold.example/base/durable"
 	"freehold.example/base/limit"
 	"freehold.example/base/route"
 	"freehold.example/base/sqldb"
-	"freehold.example/core/account"
 	"freehold.example/core/schema"
 	"freehold.example/matrix/event"
 )
@@ -31,8 +31,9 @@ type Server struct {
 	registry *prometheus.Registry
 	signer   event.Signer
 
-	db       *sqldb.DB
-	accounts *account.Accounts
+	db *sqldb.DB
+	parts
+	pages    *setup.Pages
 
 	clients listener
 	admin   listener
@@ -107,33 +108,32 @@ func (s *Server) openDatabase(ctx context.Context) error {
 	return nil
 }
 
-// openParts makes the packages of core, each from those before it.
-func (s *Server) openParts() (err error) {
-	c := &s.config
-	s.accounts, err = account.New(account.Config{
-		DB: s.db, Now: c.Now, Log: c.Log, ServerName: c.ServerName,
-		Registration: c.Registration, SharedSecret: c.RegistrationSharedSecret,
-		FastHashing: c.PasswordHashing == "fast",
-	})
-	return err
-}
-
 func (s *Server) openListeners() error {
 	c := &s.config
 	limits, err := c.limits()
 	if err != nil {
 		return err
 	}
+	counted := limit.New(limits, c.Now)
 	metrics, err := route.NewMetrics(s.registry)
 	if err != nil {
 		return err
 	}
 	api := client.New(client.Config{
-		Accounts: s.accounts, DefaultRoomVersion: c.DefaultRoomVersion, PublicURL: c.PublicURL, Now: c.Now, Log: c.Log,
+		Accounts: s.accounts, Keys: s.keys, Backups: s.backups, Inbox: s.inbox, Directory: s.directory, Rooms: s.rooms,
+		Ephemeral: s.ephemeral, People: s.people, Media: s.media, Feed: s.feed, DeviceLists: s.feed,
+		DefaultRoomVersion: c.DefaultRoomVersion, LegacyMedia: bool(c.LegacyMedia), PublicURL: c.PublicURL, Now: c.Now, Log: c.Log,
 	})
 	table, err := route.New(route.Config[client.Call]{
-		Rows: api.Rows(), Guard: api.Guard, Limits: limit.New(limits, c.Now), Metrics: metrics, Log: c.Log, CORS: true,
+		Rows: api.Rows(), Guard: api.Guard, Limits: counted, Metrics: metrics, Log: c.Log, CORS: true,
 		Aliases: map[string]string{"/_matrix/client/r0": "/_matrix/client/v3"},
+	})
+	if err != nil {
+		return err
+	}
+	s.pages = setup.New(setup.Config{Accounts: s.accounts, ServerName: c.ServerName, PublicURL: c.PublicURL})
+	pages, err := route.New(route.Config[setup.Call]{
+		Rows: s.pages.Rows(), Guard: setup.Guard, Limits: counted, Metrics: metrics, Log: c.Log,
 	})
 	if err != nil {
 		return err
@@ -150,7 +150,7 @@ func (s *Server) openListeners() error {
 		return fmt.Errorf("listen_client: %w (is another server running? choose another port with FREEHOLD_LISTEN_CLIENT)", err)
 	}
 	s.closers = append(s.closers, ignoreClosed(l.Close))
-	s.clients = s.newListener("clients", l, &front{matrix: table, server: s})
+	s.clients = s.newListener("clients", l, &front{matrix: table, pages: pages, server: s})
 
 	u, err := listenUnix(AdminSocket(c.DataDir))
 	if err != nil {

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"freehold.example/api/setup"
 	"freehold.example/base/task"
 )
 
@@ -62,6 +64,10 @@ func (s *Server) Run(ctx context.Context) error {
 	s.config.Log.InfoContext(ctx, "serving", "server_name", s.config.ServerName, "clients", s.ClientAddr(),
 		"data_dir", s.config.DataDir, "database", s.db.Engine())
 
+	if err := s.welcome(ctx); err != nil {
+		s.config.Log.ErrorContext(ctx, "no link for the first account", "cause", err)
+	}
+
 	var err error
 	select {
 	case <-ctx.Done():
@@ -73,6 +79,30 @@ func (s *Server) Run(ctx context.Context) error {
 	defer cancel()
 	err = errors.Join(err, background.Stop(taskCtx), s.accounts.FlushSeen(taskCtx), s.Close())
 	s.config.Log.InfoContext(ctx, "stopped")
+	return err
+}
+
+// welcome prints the link that makes the first account, where it cannot be overlooked. It is no log record: logs are kept
+// and sent elsewhere, and this is a key until it has been used.
+func (s *Server) welcome(ctx context.Context) error {
+	token, ok, err := s.pages.Token(ctx)
+	if err != nil || !ok {
+		return err
+	}
+	base := s.config.PublicURL
+	if base == "" {
+		base = "http://localhost"
+		if _, port, err := net.SplitHostPort(s.ClientAddr()); err == nil {
+			base += ":" + port
+		}
+	}
+	_, err = fmt.Fprintf(s.config.Out, "\n"+
+		"  ------------------------------------------------------------------\n"+
+		"  Welcome to Freehold. There is no account yet.\n"+
+		"  Make the administrator's account with this link, which works once:\n"+
+		"\n"+
+		"    %s\n"+
+		"  ------------------------------------------------------------------\n\n", base+setup.Path(token))
 	return err
 }
 
