@@ -13,17 +13,21 @@ import (
 	"freehold.example/base/route"
 	"freehold.example/core/account"
 	"freehold.example/core/backup"
+	"freehold.example/core/directory"
 	"freehold.example/core/inbox"
 	"freehold.example/core/keys"
+	"freehold.example/core/room"
 	"freehold.example/matrix/version"
 )
 
 // Config is what the API serves from.
 type Config struct {
-	Accounts *account.Accounts
-	Keys     *keys.Keys
-	Backups  *backup.Backups
-	Inbox    *inbox.Inbox
+	Accounts  *account.Accounts
+	Keys      *keys.Keys
+	Backups   *backup.Backups
+	Inbox     *inbox.Inbox
+	Directory *directory.Directory
+	Rooms     *room.Rooms
 
 	DeviceLists DeviceLists // of core/feed
 
@@ -62,6 +66,7 @@ func (a *API) Rows() []route.Row[Call] {
 		a.registerRows(),
 		a.passwordRows(),
 		a.deviceRows(),
+		a.directoryRows(),
 		a.toDeviceRows(),
 		a.keyRows(),
 		a.signingRows(),
