@@ -20,7 +20,7 @@ type Draft struct {
 	Redacts   id.Event // of an m.room.redaction; put where the room version wants it
 	Prev      []id.Event
 	Auth      []id.Event
-	Depth     int64
+	Depth     int64 // the largest of Prev plus one; what is over the version's limit, or overflowed, is set to the limit
 	Timestamp int64 // ms
 
 	// Hashes are the reference hashes of Prev and Auth, needed only where version.HashedReferences is set (v1 and v2).
@@ -32,6 +32,9 @@ type Draft struct {
 // Build makes the event that d describes: canonical, within all limits, hashed, signed and with its id. It fails with
 // *Invalid.
 func Build(v *version.Version, d Draft, s Signer) (*Event, error) {
+	if uint64(d.Depth) > uint64(v.MaxDepth) { // a negative one, too
+		d.Depth = v.MaxDepth
+	}
 	content, err := d.content(v)
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package event
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -43,8 +44,9 @@ func TestLimits(t *testing.T) {
 		{"21 previous events", func(d *Draft) { d.Prev = ids(21) }, true, false},
 		{"content of 70,000 bytes", func(d *Draft) { d.Content = []byte(`{"a":"` + *text(70000) + `"}`) }, true, false},
 		{"depth of 2^53-1", func(d *Draft) { d.Depth = 1<<53 - 1 }, false, true},
-		{"depth of 2^53", func(d *Draft) { d.Depth = 1 << 53 }, false, false},
-		{"negative depth", func(d *Draft) { d.Depth = -1 }, false, false},
+		{"timestamp of 2^53-1", func(d *Draft) { d.Timestamp = 1<<53 - 1 }, false, true},
+		{"timestamp of 2^53", func(d *Draft) { d.Timestamp = 1 << 53 }, false, false},
+		{"timestamp of -2^53", func(d *Draft) { d.Timestamp = -1 << 53 }, false, false},
 		{"content that is a list", func(d *Draft) { d.Content = []byte(`[]`) }, false, false},
 		{"content that is not JSON", func(d *Draft) { d.Content = []byte(`{`) }, false, false},
 		{"no content", func(d *Draft) { d.Content = nil }, false, false},
@@ -68,6 +70,18 @@ func TestLimits(t *testing.T) {
 		case err == nil:
 			if _, err := Parse(v, e.Bytes()); err != nil {
 				t.Errorf("%s: parsed: %v", c.name, err)
+			}
+		}
+	}
+}
+
+// TestDepthLimit checks that a room whose depth has reached the limit can go on.
+func TestDepthLimit(t *testing.T) {
+	for _, v := range version.All() {
+		for _, over := range []int64{v.MaxDepth, v.MaxDepth + 1, math.MaxInt64, math.MinInt64, -1} {
+			e, err := Build(v, Draft{Room: "!r:a", Type: "t", Sender: "@u:a", Content: []byte(`{}`), Depth: over}, specKey(t))
+			if err != nil || e.Depth() != v.MaxDepth {
+				t.Errorf("version %s, depth %d: got %v, %v, want depth %d", v.ID, over, e, err, v.MaxDepth)
 			}
 		}
 	}

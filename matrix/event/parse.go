@@ -198,6 +198,9 @@ func (e *Event) read(f *fields) error {
 	if e.ts, ok = canon.Integer(f.ts); !ok {
 		return invalid("origin_server_ts: not an integer")
 	}
+	if v.StrictJSON && (e.ts > canon.MaxInteger || e.ts < -canon.MaxInteger) { // of a draft; others were scanned
+		return invalid("origin_server_ts: beyond 2^53-1")
+	}
 	if len(f.content) == 0 || f.content[0] != '{' {
 		return invalid("content: not an object")
 	}
