@@ -36,6 +36,6 @@ CREATE UNIQUE INDEX filter_by_hash ON filter (user_id, hash);
 -- owner: core/person
 CREATE TABLE push_rules (
     user_id     TEXT PRIMARY KEY,
-    differences BYTEA NOT NULL, -- JSON, see core/person/pushrules.go
+    differences BYTEA NOT NULL, -- as matrix/pushrule writes it
     pos         BIGINT NOT NULL  -- stream position of the last change
 );
