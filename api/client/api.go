@@ -14,8 +14,11 @@ import (
 	"freehold.example/core/account"
 	"freehold.example/core/backup"
 	"freehold.example/core/directory"
+	"freehold.example/core/ephemeral"
 	"freehold.example/core/inbox"
 	"freehold.example/core/keys"
+	"freehold.example/core/media"
+	"freehold.example/core/person"
 	"freehold.example/core/room"
 	"freehold.example/matrix/version"
 )
@@ -28,10 +31,14 @@ type Config struct {
 	Inbox     *inbox.Inbox
 	Directory *directory.Directory
 	Rooms     *room.Rooms
+	Ephemeral *ephemeral.Ephemeral
+	People    *person.People
+	Media     *media.Media
 
 	DeviceLists DeviceLists // of core/feed
 
 	DefaultRoomVersion string // of new rooms; the newest unless told otherwise
+	LegacyMedia        bool   // whether media can be had without a token, by the old paths
 	PublicURL          string // where clients reach this server; "": where they asked
 
 	Now func() time.Time
@@ -71,6 +78,16 @@ func (a *API) Rows() []route.Row[Call] {
 		a.keyRows(),
 		a.signingRows(),
 		a.backupRows(),
+		a.profileRows(),
+		a.userDirectoryRows(),
+		a.accountDataRows(),
+		a.tagRows(),
+		a.filterRows(),
+		a.pushRuleRows(),
+		a.receiptRows(),
+		a.typingRows(),
+		a.presenceRows(),
+		a.mediaRows(),
 	} {
 		rows = append(rows, chapter...)
 	}

@@ -1,0 +1,178 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"freehold.example/base/limit"
+	"freehold.example/base/route"
+	"freehold.example/core/media"
+	"freehold.example/matrix/csapi"
+	"freehold.example/matrix/fault"
+	"freehold.example/matrix/id"
+)
+
+// "Content repository". The unauthenticated downloads are there only when the configuration asks for them.
+// https://spec.matrix.org/v1.19/client-server-api/#content-repository
+func (a *API) mediaRows() []route.Row[Call] {
+	const (
+		authed = "/_matrix/client/v1/media/"
+		legacy = "/_matrix/media/v3/"
+		file   = "download/{serverName}/{mediaID}"
+		named  = "download/{serverName}/{mediaID}/{fileName}"
+		small  = "thumbnail/{serverName}/{mediaID}"
+	)
+	largest := a.Media.MaxUpload
+	rows := []route.Row[Call]{
+		{Method: http.MethodPost, Path: "/_matrix/media/v3/upload", Auth: route.User, Limit: limit.Upload, Body: largest, Serve: route.Raw(a.upload)},
+		{Method: http.MethodPost, Path: "/_matrix/media/v1/create", Auth: route.User, Limit: limit.Upload, Serve: route.JSON(a.createMedia)},
+		{Method: http.MethodPut, Path: "/_matrix/media/v3/upload/{serverName}/{mediaID}", Auth: route.User, Limit: limit.Upload, Body: largest, Serve: route.Raw(a.uploadTo)},
+		{Method: http.MethodGet, Path: authed + "config", Auth: route.User, Limit: limit.Read, Serve: route.JSON(a.mediaConfig)},
+		{Method: http.MethodGet, Path: legacy + "config", Auth: route.User, Limit: limit.Read, Serve: route.JSON(a.mediaConfig)},
+		{Method: http.MethodGet, Path: authed + file, Auth: route.User, Limit: limit.Download, Serve: route.Raw(a.download)},
+		{Method: http.MethodGet, Path: authed + named, Auth: route.User, Limit: limit.Download, Serve: route.Raw(a.download)},
+		{Method: http.MethodGet, Path: authed + small, Auth: route.User, Limit: limit.Download, Serve: route.Raw(a.thumbnail)},
+	}
+	if a.LegacyMedia {
+		for _, prefix := range []string{legacy, "/_matrix/media/r0/", "/_matrix/media/v1/"} {
+			rows = append(rows,
+				route.Row[Call]{Method: http.MethodGet, Path: prefix + file, Auth: route.Optional, Limit: limit.Download, Serve: route.Raw(a.download)},
+				route.Row[Call]{Method: http.MethodGet, Path: prefix + named, Auth: route.Optional, Limit: limit.Download, Serve: route.Raw(a.download)},
+				route.Row[Call]{Method: http.MethodGet, Path: prefix + small, Auth: route.Optional, Limit: limit.Download, Serve: route.Raw(a.thumbnail)},
+			)
+		}
+	}
+	return rows
+}
+
+func (a *API) mediaConfig(context.Context, *Call, *csapi.MediaConfigRequest) (*csapi.MediaConfig, error) {
+	return &csapi.MediaConfig{UploadSize: a.Media.MaxUpload}, nil
+}
+
+func (a *API) createMedia(ctx context.Context, c *Call, _ *csapi.CreateMediaRequest) (*csapi.CreateMediaResponse, error) {
+	i, expires, err := a.Media.Reserve(ctx, c.Session.User)
+	if err != nil {
+		return nil, err
+	}
+	return &csapi.CreateMediaResponse{ContentURI: a.Media.URI(i), UnusedExpiresAt: expires.UnixMilli()}, nil
+}
+
+func (a *API) upload(w http.ResponseWriter, r *http.Request, c *Call, _ route.Params) error {
+	i, err := a.Media.Add(r.Context(), c.Session.User, incoming(r))
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, csapi.UploadResponse{ContentURI: a.Media.URI(i)})
+}
+
+func (a *API) uploadTo(w http.ResponseWriter, r *http.Request, c *Call, p route.Params) error {
+	i, err := media.ParseID(p.Get("mediaID"))
+	if err != nil || id.Server(p.Get("serverName")) != a.Media.Server {
+		return fault.New(fault.NotFound, "This media id was not created here").Because(err)
+	}
+	if err := a.Media.Fill(r.Context(), c.Session.User, i, incoming(r)); err != nil {
+		return err
+	}
+	return writeJSON(w, csapi.Empty{})
+}
+
+// writeJSON answers an endpoint that takes anything and gives JSON.
+func writeJSON(w http.ResponseWriter, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(body) // whoever does not read the answer will not be told more
+	return nil
+}
+
+func incoming(r *http.Request) media.Upload {
+	return media.Upload{
+		Body: r.Body, Length: r.ContentLength,
+		ContentType: r.Header.Get("Content-Type"), Name: r.URL.Query().Get("filename"),
+	}
+}
+
+func (a *API) download(w http.ResponseWriter, r *http.Request, _ *Call, p route.Params) error {
+	f, err := a.Media.Open(r.Context(), id.Server(p.Get("serverName")), p.Get("mediaID"), patience(r.URL.Query()))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if name := p.Get("fileName"); name != "" {
+		f.Name = media.CleanName(name)
+	}
+	serveFile(w, r, f)
+	return nil
+}
+
+func (a *API) thumbnail(w http.ResponseWriter, r *http.Request, _ *Call, p route.Params) error {
+	q := r.URL.Query()
+	width, errWidth := strconv.Atoi(q.Get("width"))
+	height, errHeight := strconv.Atoi(q.Get("height"))
+	if errWidth != nil || errHeight != nil {
+		return fault.New(fault.InvalidParam, "width and height must be numbers")
+	}
+	size := media.Size{Width: width, Height: height, Method: media.Method(q.Get("method"))}
+	f, err := a.Media.Thumbnail(r.Context(), id.Server(p.Get("serverName")), p.Get("mediaID"), size, patience(q))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	serveFile(w, r, f)
+	return nil
+}
+
+// patience is how long the caller will wait for content that is not uploaded yet.
+func patience(q url.Values) time.Duration {
+	ms, err := strconv.ParseInt(q.Get("timeout_ms"), 10, 64)
+	if err != nil || ms < 0 {
+		return media.UsualWait
+	}
+	return time.Duration(min(ms, media.UsualWait.Milliseconds())) * time.Millisecond
+}
+
+// serveFile writes a file so that no browser takes it for more than it is: the type is never guessed, nothing in it may
+// run or load anything, and only types that cannot hold a script are shown in place. Media never changes and belongs to
+// whoever is signed in, so browsers may keep it and shared caches may not.
+func serveFile(w http.ResponseWriter, r *http.Request, f *media.File) {
+	h := w.Header()
+	h.Set("Content-Type", f.ContentType)
+	h.Set("Content-Disposition", disposition(f.ContentType, f.Name))
+	h.Set("Content-Security-Policy", "sandbox; default-src 'none'; script-src 'none'; plugin-types application/pdf; style-src 'unsafe-inline'; object-src 'self';")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
+	h.Set("Cache-Control", "private, max-age=31536000, immutable")
+	h.Set("ETag", `"`+f.Hash.String()+`"`)
+	http.ServeContent(w, r, "", time.Time{}, f.ReadSeekCloser) // the file itself, so that the system can send it
+}
+
+// inline are the types that may be shown in place (same chapter, "Serving inline content").
+var inline = map[string]bool{
+	"text/css": true, "text/plain": true, "text/csv": true, "application/json": true, "application/ld+json": true,
+	"image/jpeg": true, "image/gif": true, "image/png": true, "image/apng": true, "image/webp": true, "image/avif": true,
+	"video/mp4": true, "video/webm": true, "video/ogg": true, "video/quicktime": true, "audio/mp4": true,
+	"audio/webm": true, "audio/aac": true, "audio/mpeg": true, "audio/ogg": true, "audio/wave": true, "audio/wav": true,
+	"audio/x-wav": true, "audio/x-pn-wav": true, "audio/flac": true, "audio/x-flac": true,
+}
+
+// disposition is the Content-Disposition of a file. A name beyond plain ASCII is also given as RFC 5987 has it, for which
+// the first form stands in where that is not understood.
+func disposition(contentType, name string) string {
+	kind := "attachment"
+	if base, _, _ := strings.Cut(contentType, ";"); inline[strings.ToLower(strings.TrimSpace(base))] {
+		kind = "inline"
+	}
+	if name == "" {
+		return kind
+	}
+	// mime quotes, escapes, and writes filename*= with percent encoding when it must. It refuses nothing of a clean name.
+	return mime.FormatMediaType(kind, map[string]string{"filename": name})
+}

@@ -1,0 +1,23 @@
+package csapi
+
+// MediaConfigRequest is GET /media/config.
+type MediaConfigRequest struct{}
+
+// MediaConfig is what clients should know before they upload.
+type MediaConfig struct {
+	UploadSize int64 `json:"m.upload.size"` // bytes of the largest file
+}
+
+// CreateMediaRequest is POST /media/v1/create.
+type CreateMediaRequest struct{}
+
+// CreateMediaResponse is an mxc URI whose content comes later.
+type CreateMediaResponse struct {
+	ContentURI      string `json:"content_uri"`
+	UnusedExpiresAt int64  `json:"unused_expires_at"` // milliseconds since 1970
+}
+
+// UploadResponse is where an upload can be found.
+type UploadResponse struct {
+	ContentURI string `json:"content_uri"`
+}
