@@ -1,6 +1,7 @@
 package event
 
 import (
+	"slices"
 	"strconv"
 
 	"freehold.example/matrix/canon"
@@ -16,6 +17,7 @@ type ClientForm struct {
 // m.room.redaction names its target both at the top level and in content, whatever its room version (v11, "Moving the
 // redacts property").
 func (e *Event) AppendClient(dst []byte, opt ClientForm) []byte {
+	dst = slices.Grow(dst, len(e.content)+len(opt.Unsigned)+300) // ids, keys and punctuation, as a rule
 	dst = append(dst, `{"content":`...)
 	if e.redacts != "" && !e.version.RedactsInContent && canon.Get(e.content, "redacts") == nil {
 		dst = append(dst, `{"redacts":`...)
