@@ -22,7 +22,18 @@ var postgresDialect = &dialect{
 		"ints":  "SELECT CAST(jsonb_array_elements_text(%s::jsonb) AS BIGINT)",
 		"blobs": "SELECT decode(jsonb_array_elements_text(%s::jsonb), 'hex')",
 	},
-	param:    "$",
+	param: "$",
+	trips: true,
+	aborted: func(c *sql.Conn) bool {
+		status := byte('E')
+		c.Raw(func(d any) error {
+			if c, ok := d.(*stdlib.Conn); ok {
+				status = c.Conn().PgConn().TxStatus()
+			}
+			return nil
+		})
+		return status != 'T' // in a transaction that has not failed
+	},
 	maxBatch: 60, // more than 64 subtransactions make every snapshot look them up on disk
 	retriable: func(err error) bool {
 		e, ok := errors.AsType[*pgconn.PgError](err)

@@ -9,14 +9,15 @@ import (
 type Pending struct {
 	fn    func(*Tx) error
 	ctx   context.Context // a write whose caller has gone before its turn is not run; nil for Submit
-	first Pos
 	n     int
+	first Pos // 0 when n is 0
+	last  Pos // the last position reserved by this write, or by those before it when n is 0
 
 	done chan struct{} // closed after err is set
 	err  error
 }
 
-// First is the first of the reserved positions; 0 when the write was refused.
+// First is the first of the reserved positions; 0 when there are none or the write was refused.
 func (p *Pending) First() Pos { return p.first }
 
 // Wait returns when the write is on disk, or has failed and left nothing. When ctx ends first, the write may still happen.
@@ -83,8 +84,11 @@ func (q *queue) push(p *Pending) error {
 	if len(q.waiting) >= q.limit {
 		return ErrBusy
 	}
-	p.first = q.reserved + 1
-	q.reserved += Pos(p.n)
+	if p.n > 0 {
+		p.first = q.reserved + 1
+		q.reserved += Pos(p.n)
+	}
+	p.last = q.reserved
 	q.waiting = append(q.waiting, p)
 	q.more.Signal()
 	return nil

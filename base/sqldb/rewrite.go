@@ -1,6 +1,7 @@
 package sqldb
 
 import (
+	"database/sql"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -17,7 +18,12 @@ type dialect struct {
 	param      string            // what stands for '$' before a parameter's number
 	prepare    bool              // keep prepared statements ourselves; pgx does so by SQL text
 	maxBatch   int               // writes in one commit
-	retriable  func(error) bool  // the batch should be run again
+	trips      bool              // a statement is a round trip to a server
+	retriable  func(error) bool  // the batch should be run again; false for nil
+
+	// aborted says, without asking the server, whether a statement has failed since the last savepoint. PostgreSQL then
+	// answers COMMIT by rolling back, and reports no error. Nil where a failed statement takes only itself back.
+	aborted func(*sql.Conn) bool
 
 	// detached is set where a statement that its caller's context can end costs more than most statements (SQLite: a
 	// goroutine and a progress handler each, half the cost of a look-up). The context is then asked between statements.

@@ -40,6 +40,9 @@ type Config struct {
 	// OnCommit, when set, is told of each commit: how many writes shared it and how long it took from BEGIN until it was
 	// on disk. It is called by the writer and must not block.
 	OnCommit func(writes int, took time.Duration)
+	// Rehearse is for tests: each write is run, taken back and run again, which shows the functions that cannot be run
+	// twice.
+	Rehearse bool
 }
 
 // ErrBusy answers a write that found the queue full. Nothing was written.

@@ -12,11 +12,12 @@ import (
 
 // writer is the one goroutine that writes.
 type writer struct {
-	db    *DB
-	conn  *conn      // nil while the connection is lost
-	batch []*Pending // being written
-	saved Pos        // what the table position holds
-	undue bool       // the last COMMIT went unanswered: whether it happened is not known yet
+	db     *DB
+	conn   *conn      // nil while the connection is lost
+	batch  []*Pending // being written
+	saved  Pos        // what the table position holds
+	marked bool       // the savepoint of the write before is still there
+	undue  bool       // the last COMMIT went unanswered: whether it happened is not known yet
 }
 
 const (
@@ -122,7 +123,7 @@ func (w *writer) commit() {
 func (w *writer) settle(err error) {
 	last := w.batch[len(w.batch)-1]
 	if !w.undue {
-		w.db.committed.Store(int64(last.first) + int64(last.n) - 1)
+		w.db.committed.Store(int64(last.last))
 	}
 	for _, p := range w.batch {
 		w.db.stats.writes.Add(1)
@@ -157,6 +158,7 @@ func (w *writer) attempt(grow bool) (err error) {
 		}
 	}()
 	high := w.saved
+	w.marked = false
 	clean := true // nothing has been written in this transaction yet
 	for i := 0; i < len(w.batch); i++ {
 		p := w.batch[i]
@@ -166,7 +168,7 @@ func (w *writer) attempt(grow bool) (err error) {
 		}
 		if p.err == nil {
 			clean = false
-			high = max(high, p.first+Pos(p.n)-1)
+			high = max(high, p.last)
 		}
 		if i == len(w.batch)-1 && grow {
 			w.batch = w.db.queue.take(w.batch, w.db.dialect.maxBatch-len(w.batch), false)
@@ -191,15 +193,23 @@ func (w *writer) apply(ctx context.Context, p *Pending, clean bool) error {
 		return nil
 	}
 	if !clean {
-		if _, err := w.conn.exec(ctx, "SAVEPOINT w"); err != nil {
+		if err := w.mark(ctx); err != nil {
+			return err
+		}
+	}
+	if w.db.config.Rehearse {
+		if err := w.rehearse(ctx, p); err != nil {
 			return err
 		}
 	}
 	tx := &Tx{ctx: ctx, conn: w.conn, pos: p.first}
 	p.err = protect(tx, p.fn)
 	tx.end()
+	if p.err == nil && w.db.dialect.aborted != nil && w.db.dialect.aborted(w.conn.sql) {
+		p.err = errors.New("bug: a write did not return the error of a statement")
+	}
 	switch {
-	case p.err == nil && clean:
+	case p.err == nil && (clean || w.marked):
 		return nil
 	case p.err == nil:
 		_, err := w.conn.exec(ctx, "RELEASE SAVEPOINT w")
@@ -213,10 +223,40 @@ func (w *writer) apply(ctx context.Context, p *Pending, clean bool) error {
 		_, err := w.conn.exec(ctx, w.db.dialect.beginWrite)
 		return err
 	}
-	if _, err := w.conn.exec(ctx, "ROLLBACK TO SAVEPOINT w"); err != nil {
+	if _, err := w.conn.exec(ctx, "ROLLBACK TO SAVEPOINT w"); err != nil || w.marked {
 		return err
 	}
 	_, err := w.conn.exec(ctx, "RELEASE SAVEPOINT w")
+	return err
+}
+
+// mark sets the savepoint that the next write can be rolled back to. Where a statement is a round trip, the one before is
+// released only now, in the same trip.
+func (w *writer) mark(ctx context.Context) error {
+	q := "SAVEPOINT w"
+	if w.marked {
+		q = "RELEASE SAVEPOINT w; SAVEPOINT w"
+	}
+	_, err := w.conn.exec(ctx, q)
+	w.marked = w.db.dialect.trips
+	return err
+}
+
+// rehearse runs a write and takes it back: see Config.Rehearse.
+func (w *writer) rehearse(ctx context.Context, p *Pending) error {
+	if _, err := w.conn.exec(ctx, "SAVEPOINT rehearsal"); err != nil {
+		return err
+	}
+	tx := &Tx{ctx: ctx, conn: w.conn, pos: p.first}
+	err := protect(tx, p.fn)
+	tx.end()
+	if w.db.dialect.retriable(err) {
+		return err
+	}
+	if _, err := w.conn.exec(ctx, "ROLLBACK TO SAVEPOINT rehearsal"); err != nil {
+		return err
+	}
+	_, err = w.conn.exec(ctx, "RELEASE SAVEPOINT rehearsal")
 	return err
 }
 

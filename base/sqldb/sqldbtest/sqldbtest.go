@@ -41,9 +41,11 @@ func SQLite(t testing.TB, fsys fs.FS) *sqldb.DB {
 	return Open(t, fsys, sqldb.Config{Dir: t.TempDir()})
 }
 
-// Open opens a database, runs the migrations of fsys (none when it is nil), and closes it when the test ends.
+// Open opens a database, runs the migrations of fsys (none when it is nil), and closes it when the test ends. With
+// FH_TEST_REHEARSE=1 every write runs twice: see sqldb.Config.Rehearse.
 func Open(t testing.TB, fsys fs.FS, c sqldb.Config) *sqldb.DB {
 	t.Helper()
+	c.Rehearse = c.Rehearse || os.Getenv("FH_TEST_REHEARSE") != ""
 	db, err := sqldb.Open(context.Background(), c)
 	if err != nil {
 		t.Fatal(err)
