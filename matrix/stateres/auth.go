@@ -15,7 +15,7 @@ type auth struct {
 	rejected map[id.Event]bool
 	state    *partial
 
-	parsed map[int32]*parsed
+	parsed []*parsed      // of the events that were needed so far
 	rules  authrule.State // what the event at hand is checked against, used again for the next
 }
 
@@ -30,7 +30,7 @@ type parsed struct {
 }
 
 func newAuth(v *version.Version, g *graph, create *authrule.Create, rejected map[id.Event]bool) *auth {
-	return &auth{v: v, g: g, create: create, rejected: rejected, parsed: make(map[int32]*parsed), rules: authrule.State{
+	return &auth{v: v, g: g, create: create, rejected: rejected, parsed: make([]*parsed, len(g.nodes)), rules: authrule.State{
 		Members:    make(map[id.User]*authrule.Member),
 		ThirdParty: make(map[string]*authrule.ThirdParty),
 	}}

@@ -43,6 +43,7 @@ type builder struct {
 	g      *graph
 	events map[id.Event]*event.Event
 	path   []step
+	spare  []int32 // room for the lists of auth events, which would else be an allocation each
 }
 
 // step is an event on the way down, with how many of its auth events were looked at.
@@ -92,8 +93,18 @@ func (b *builder) enter(name id.Event) error {
 		return &Missing{Event: name}
 	}
 	b.g.byID[name] = onPath
-	b.path = append(b.path, step{e: e, auth: make([]int32, 0, len(e.Auth()))})
+	b.path = append(b.path, step{e: e, auth: b.list(len(e.Auth()))})
 	return nil
+}
+
+// list is an empty list with room for n.
+func (b *builder) list(n int) []int32 {
+	if len(b.spare) < n {
+		b.spare = make([]int32, max(n, 1024))
+	}
+	l := b.spare[:0:n]
+	b.spare = b.spare[n:]
+	return l
 }
 
 // set is a set of the graph's events.
@@ -119,10 +130,7 @@ func (g *graph) conflictedStateSet(conflicted conflicts) set {
 func (g *graph) addAuthDifference(to set, states int, unconflicted StateMap, conflicted conflicts) {
 	// One bit per state and event: the states whose chain has the event. Walking from new to old, an event's bits are
 	// final when it is reached and go on to its auth events: one pass for all states.
-	all := newMask(states)
-	for i := range states {
-		all.add(i)
-	}
+	all := allOf(states)
 	words := len(all)
 	reach := make([]uint64, len(g.nodes)*words)
 	for _, name := range unconflicted {

@@ -110,32 +110,42 @@ type mask []uint64
 
 func newMask(states int) mask { return make(mask, (states+63)/64) }
 
+func allOf(states int) mask {
+	m := newMask(states)
+	for i := range states {
+		m.add(i)
+	}
+	return m
+}
+
 func (m mask) add(i int) { m[i/64] |= 1 << (i % 64) }
 
 // conflictsOf finds the conflicts between a state and its forks.
 func conflictsOf(first StateMap, forks []StateMap) conflicts {
 	all := make(conflicts)
+	type entry struct {
+		key   authrule.StateKey
+		event id.Event
+	}
+	place := make(map[entry]int) // of the claims found so far, each in its key's list
 	for i, fork := range forks {
 		for key, event := range fork {
 			if first[key] == event {
 				continue // no difference after all
 			}
-			claims := all[key]
-			n := slices.IndexFunc(claims, func(c claim) bool { return c.event == event })
-			if n < 0 {
-				n = len(claims)
-				claims = append(claims, claim{event: event, by: newMask(len(forks) + 1)})
-				all[key] = claims
+			n, known := place[entry{key, event}]
+			if !known {
+				n = len(all[key])
+				place[entry{key, event}] = n
+				all[key] = append(all[key], claim{event: event, by: newMask(len(forks) + 1)})
 			}
-			claims[n].by.add(i + 1)
+			all[key][n].by.add(i + 1)
 		}
 	}
+	everybody := allOf(len(forks) + 1)
 	for key, claims := range all {
 		// The first state's event is that of all states which have no other.
-		rest := newMask(len(forks) + 1)
-		for i := range len(forks) + 1 {
-			rest.add(i)
-		}
+		rest := slices.Clone(everybody)
 		for _, c := range claims {
 			for w, bits := range c.by {
 				rest[w] &^= bits
