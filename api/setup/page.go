@@ -43,6 +43,12 @@ const (
 	notTheSame problem = "again"
 )
 
+// OfName says whether it is the name that has to be typed again.
+func (v *page) OfName() bool { return v.Problem == badName || v.Problem == taken }
+
+// OfPassword says whether it is the password.
+func (v *page) OfPassword() bool { return v.Problem == weak || v.Problem == notTheSame }
+
 // write answers with a page that loads nothing, runs nothing and sends its form nowhere else.
 func (p *Pages) write(w http.ResponseWriter, r *http.Request, status int, v *page) error {
 	v.Lang, v.T = choose(r.Header.Get("Accept-Language"))

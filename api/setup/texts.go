@@ -6,7 +6,7 @@ type texts struct {
 
 	FormTitle, FormIntro             string
 	Name, NameHint                   string
-	Password, PasswordHint           string // the hint is followed by the least number of characters
+	Password, PasswordHint           string // the hint has a place for the least number of characters
 	Again, Submit                    string
 	Insecure                         string
 	NameBad, Taken, Weak, NotTheSame string
@@ -18,11 +18,11 @@ type texts struct {
 	HomeTitle, HomeIntro string
 	First                string
 
-	Connect              string
-	Step1, Step2, Step3  string
-	Homeserver, YourName string
-	Invite, InviteHint   string
-	Private              string
+	Connect             string
+	Step1, Step2, Step3 string
+	YourName            string
+	Invite, InviteHint  string
+	Private             string
 }
 
 var english = texts{
@@ -31,13 +31,13 @@ var english = texts{
 	FormTitle:    "Create the administrator’s account",
 	FormIntro:    "This is the first account of your server. It can be used like any other, and it can manage the server.",
 	Name:         "User name",
-	NameHint:     "Small letters, digits and . _ - It cannot be changed later.",
+	NameHint:     "Small letters, digits, dots, hyphens and underscores. It cannot be changed later.",
 	Password:     "Password",
-	PasswordHint: "A few unrelated words are easy to remember and hard to guess. Characters, at least:",
+	PasswordHint: "At least %d characters. A few unrelated words are easy to remember and hard to guess.",
 	Again:        "Password, once more",
 	Submit:       "Create account",
 	Insecure:     "This page reached you unencrypted: others on the network could read the password. If you can, open the link on the server’s own machine or through an HTTPS proxy.",
-	NameBad:      "This user name cannot be used: please take small letters, digits and . _ - only.",
+	NameBad:      "This user name cannot be used. Please take small letters, digits, dots, hyphens and underscores only.",
 	Taken:        "There is an account with this name already.",
 	Weak:         "This password is too short.",
 	NotTheSame:   "The two passwords differ. Please type them again.",
@@ -49,7 +49,7 @@ var english = texts{
 	ClosedNext:  "Without any account, the server prints a new link each time it starts. On the server’s machine, this makes an account at any time:",
 
 	HomeTitle: "A Matrix homeserver lives here",
-	HomeIntro: "Messages, rooms and calls for the people of this server, who can write to people on other Matrix servers too.",
+	HomeIntro: "It keeps the messages and rooms of its people on their own machine. Any Matrix client can connect to it.",
 	First:     "There is no account yet. The server has printed a link for the first one where it was started.",
 
 	Connect:    "Connect a client",
@@ -59,7 +59,7 @@ var english = texts{
 	YourName:   "Your address",
 	Invite:     "Invite others",
 	InviteHint: "This makes a registration token to give to somebody, on the server’s machine:",
-	Private:    "Private rooms are encrypted from end to end: the server cannot read them.",
+	Private:    "What is written in encrypted rooms can be read by the people in them only. This server cannot read it.",
 }
 
 var russian = texts{
@@ -68,13 +68,13 @@ var russian = texts{
 	FormTitle:    "Учётная запись администратора",
 	FormIntro:    "Это первая учётная запись на вашем сервере. Ею можно пользоваться как обычной, и она управляет сервером.",
 	Name:         "Имя пользователя",
-	NameHint:     "Строчные латинские буквы, цифры и знаки . _ - Позже изменить его нельзя.",
+	NameHint:     "Строчные латинские буквы, цифры, точка, дефис и подчёркивание. Позже изменить его нельзя.",
 	Password:     "Пароль",
-	PasswordHint: "Несколько не связанных между собой слов легко запомнить и трудно угадать. Наименьшее число знаков:",
+	PasswordHint: "Не меньше %d знаков. Несколько не связанных между собой слов легко запомнить и трудно угадать.",
 	Again:        "Пароль ещё раз",
 	Submit:       "Создать учётную запись",
 	Insecure:     "Эта страница пришла по незашифрованному соединению: пароль могут прочитать другие в сети. Если возможно, откройте ссылку на самом сервере или через прокси с HTTPS.",
-	NameBad:      "Такое имя не подходит: используйте только строчные латинские буквы, цифры и знаки . _ -",
+	NameBad:      "Такое имя не подходит. Используйте только строчные латинские буквы, цифры, точку, дефис и подчёркивание.",
 	Taken:        "Учётная запись с таким именем уже есть.",
 	Weak:         "Пароль слишком короткий.",
 	NotTheSame:   "Пароли не совпадают. Введите их ещё раз.",
@@ -86,7 +86,7 @@ var russian = texts{
 	ClosedNext:  "Пока учётных записей нет, сервер печатает новую ссылку при каждом запуске. На самом сервере учётную запись можно создать в любое время:",
 
 	HomeTitle: "Здесь живёт сервер Matrix",
-	HomeIntro: "Сообщения, комнаты и звонки для тех, кто пользуется этим сервером. Писать можно и людям на других серверах Matrix.",
+	HomeIntro: "Он хранит сообщения и комнаты своих пользователей на их собственной машине. Подключиться можно любым клиентом Matrix.",
 	First:     "Учётных записей пока нет. Ссылку для первой сервер напечатал там, где его запустили.",
 
 	Connect:    "Как подключиться",
@@ -96,7 +96,7 @@ var russian = texts{
 	YourName:   "Ваш адрес",
 	Invite:     "Пригласите других",
 	InviteHint: "Эта команда на сервере создаёт приглашение (токен регистрации), которое можно передать другому человеку:",
-	Private:    "Личные комнаты зашифрованы сквозным шифрованием: сервер не может их прочитать.",
+	Private:    "Написанное в зашифрованных комнатах могут прочитать только их участники. Этот сервер прочитать его не может.",
 }
 
 // Of gives the text of a problem.
