@@ -15,6 +15,7 @@ import (
 	"freehold.example/core/backup"
 	"freehold.example/core/directory"
 	"freehold.example/core/ephemeral"
+	"freehold.example/core/feed"
 	"freehold.example/core/inbox"
 	"freehold.example/core/keys"
 	"freehold.example/core/media"
@@ -34,6 +35,7 @@ type Config struct {
 	Ephemeral *ephemeral.Ephemeral
 	People    *person.People
 	Media     *media.Media
+	Feed      *feed.Feed
 
 	DeviceLists DeviceLists // of core/feed
 
@@ -73,6 +75,9 @@ func (a *API) Rows() []route.Row[Call] {
 		a.registerRows(),
 		a.passwordRows(),
 		a.deviceRows(),
+		a.syncRows(),
+		a.roomRows(),
+		a.eventRows(),
 		a.directoryRows(),
 		a.toDeviceRows(),
 		a.keyRows(),

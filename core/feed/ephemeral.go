@@ -68,4 +68,3 @@ func (l *look) receiptEvent(s *room.Standing, after sqldb.Pos) (json.RawMessage,
 	}
 	return json.Marshal(map[string]any{"type": "m.receipt", "content": content})
 }
-

@@ -29,7 +29,7 @@ type Config struct {
 type Notify struct {
 	Config
 
-	mu     sync.Mutex // guards tallies and what is in them
+	mu      sync.Mutex // guards tallies and what is in them
 	tallies map[place]*tally
 }
 

@@ -18,6 +18,8 @@ import (
 // maxTries bounds how often a send starts again after another write of its room failed or another node moved the head.
 const maxTries = 8
 
+var errBusy = fault.New(fault.LimitExceeded, "The room is too busy; try again in a moment").WithStatus(503)
+
 // change builds events on the head it is given: called with the lane held, perhaps several times, each time with fresh
 // numbers from first on. It may return no events at all when there is nothing to do.
 type change func(ctx context.Context, h *head, first NID) ([]*planned, error)
@@ -43,7 +45,7 @@ func (r *Rooms) commit(ctx context.Context, room id.Room, n int, build change) (
 			return nil, err
 		}
 	}
-	return nil, fault.New(fault.LimitExceeded, "The room is too busy; try again").WithStatus(503)
+	return nil, errBusy
 }
 
 // submit is the part of a change that holds the room's lane.
@@ -199,6 +201,21 @@ func (t *recentTxns) put(hash [16]byte, s sent) {
 		delete(t.m, old)
 	}
 	t.m[hash] = s
+}
+
+// drop forgets a write that failed, unless another has taken its place.
+func (t *recentTxns) drop(hash [16]byte, failed sent) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.m[hash] == failed {
+		delete(t.m, hash)
+	}
+}
+
+// has is false for the zero hash, which stands for no transaction id.
+func (t *recentTxns) has(hash [16]byte) bool {
+	_, ok := t.get(hash)
+	return ok
 }
 
 func (t *recentTxns) get(hash [16]byte) (sent, bool) {

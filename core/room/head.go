@@ -4,8 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
+	"encoding/json"
 	"errors"
-	"strings"
+	"fmt"
 	"sync"
 
 	"freehold.example/base/pmap"
@@ -109,7 +110,7 @@ func (r *Rooms) readHead(tx *sqldb.Tx, room id.Room) (*head, error) {
 	var (
 		h           = newHead(room)
 		versionID   string
-		extremities string
+		extremities []byte
 		root        []byte
 	)
 	err := tx.Row(sqlRoom, room).Scan(&h.nid, &versionID, &h.newest, &h.depth, &extremities, &root)
@@ -124,8 +125,8 @@ func (r *Rooms) readHead(tx *sqldb.Tx, room id.Room) (*head, error) {
 		return nil, errors.New("stored room version " + versionID + " is unknown")
 	}
 	h.version = v
-	for s := range strings.FieldsSeq(extremities) {
-		h.extremities = append(h.extremities, id.Event(s))
+	if err := json.Unmarshal(extremities, &h.extremities); err != nil {
+		return nil, fmt.Errorf("stored extremities of %s: %w", room, err)
 	}
 	copy(h.root[:], root)
 	if v.HashedReferences {

@@ -341,3 +341,23 @@ func scanStandings(rows *sql.Rows, err error) ([]*Standing, error) {
 	}
 	return out, rows.Err()
 }
+
+// LeaveAll makes a user leave every room she is in, invited to or knocking on, as when her account ends. It goes on when
+// one room fails, and returns what went wrong.
+func (r *Rooms) LeaveAll(ctx context.Context, user id.User) error {
+	var standings []*Standing
+	err := r.DB.Read(ctx, func(tx *sqldb.Tx) (err error) {
+		standings, err = r.Standings(tx, user)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, s := range standings {
+		if s.Membership != "leave" && s.Membership != "ban" {
+			errs = append(errs, r.Leave(ctx, Caller{User: user}, s.RoomID, ""))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,8 +1,8 @@
 package room
 
 import (
+	"encoding/json"
 	"errors"
-	"strings"
 
 	"freehold.example/base/sqldb"
 	"freehold.example/matrix/id"
@@ -27,6 +27,8 @@ var (
 	errStale = errors.New("room head has moved")
 	// errSent: an event with this transaction id is there already.
 	errSent = errors.New("transaction id was used")
+	// errInFlight: an event with this transaction id is being written.
+	errInFlight = errors.New("transaction id is in use")
 )
 
 const (
@@ -48,11 +50,10 @@ const (
 func (w *write) persist(tx *sqldb.Tx) error {
 	last := w.events[len(w.events)-1]
 	lastPos := tx.Pos() + sqldb.Pos(len(w.events)-1)
-	edges := make([]string, len(w.edges))
-	for i, e := range w.edges {
-		edges[i] = string(e)
+	extremities, err := json.Marshal(w.edges)
+	if err != nil {
+		return err
 	}
-	extremities := strings.Join(edges, " ")
 	if w.expect == 0 {
 		_, err := tx.Exec(sqlAddRoom, w.head.nid, w.head.room, w.head.version.ID, w.creator, w.newest, lastPos, w.depth,
 			extremities, last.root[:], w.open)

@@ -156,7 +156,7 @@ func TestTransactionIDMakesOneEvent(t *testing.T) {
 		first := <-results
 		for range n - 1 {
 			if r := <-results; r != first || r.err != nil {
-				t.Errorf("got %v, want %v", r, first)
+				t.Errorf("got %s, %v; want %s", r.event, r.err, first.event)
 			}
 		}
 		if got := send(t, rooms, in, alice, "other", "txn1"); got != first.event {

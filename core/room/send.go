@@ -40,6 +40,9 @@ func (r *Rooms) send(ctx context.Context, c Caller, room id.Room, d Draft, t txn
 	return r.once(ctx, t, func() (id.Event, error) {
 		var there id.Event
 		events, err := r.commit(ctx, room, 1, func(ctx context.Context, h *head, first NID) ([]*planned, error) {
+			if r.recent.has(t.hash) {
+				return nil, errInFlight
+			}
 			if d.StateKey != nil {
 				same, err := r.sameState(ctx, h, c.User, d)
 				if same != "" || err != nil {
@@ -61,23 +64,34 @@ func (r *Rooms) send(ctx context.Context, c Caller, room id.Room, d Draft, t txn
 	})
 }
 
-// once makes sure that a transaction id makes one event. Three can ask at the same time: the first sends, those that come
-// while it waits for the disk wait with it, and those that come after a restart are told by the database.
+// once makes sure that a transaction id makes one event. The first request sends; those that come while it waits for the
+// disk wait with it (errInFlight is how they find out inside the lane), and those that come after a restart are told by
+// the database.
 func (r *Rooms) once(ctx context.Context, t txn, send func() (id.Event, error)) (id.Event, error) {
 	if t.id == "" {
 		return send()
 	}
-	if s, ok := r.recent.get(t.hash); ok {
-		if err := s.write.Wait(ctx); err == nil {
-			return s.event, nil
+	for range maxTries {
+		if s, ok := r.recent.get(t.hash); ok {
+			err := s.write.Wait(ctx)
+			if err == nil {
+				return s.event, nil
+			}
+			if ctx.Err() != nil {
+				return "", err
+			}
+			r.recent.drop(t.hash, s)
 		}
-	}
-	e, err := send()
-	if !errors.Is(err, errSent) {
+		e, err := send()
+		switch {
+		case errors.Is(err, errInFlight):
+			continue
+		case errors.Is(err, errSent):
+			err = r.DB.Read(ctx, func(tx *sqldb.Tx) error { return tx.Row(sqlEventByTxn, t.hash[:]).Scan(&e) })
+		}
 		return e, err
 	}
-	err = r.DB.Read(ctx, func(tx *sqldb.Tx) error { return tx.Row(sqlEventByTxn, t.hash[:]).Scan(&e) })
-	return e, err
+	return "", errBusy
 }
 
 // sameState finds the state event that the draft would only repeat.
@@ -115,6 +129,9 @@ func (r *Rooms) Redact(ctx context.Context, c Caller, room id.Room, target id.Ev
 func (r *Rooms) redact(ctx context.Context, c Caller, room id.Room, d Draft, t txn) (id.Event, error) {
 	return r.once(ctx, t, func() (id.Event, error) {
 		events, err := r.commit(ctx, room, 1, func(ctx context.Context, h *head, first NID) ([]*planned, error) {
+			if r.recent.has(t.hash) {
+				return nil, errInFlight
+			}
 			if d.Redacts == "" {
 				d.Redacts = id.Event(textIn(d.Content, "redacts"))
 			}

@@ -169,13 +169,13 @@ func (r *Rooms) StateDelta(tx *sqldb.Tx, a, b pmap.Root) ([]*Stored, error) {
 	return r.loadAll(tx, nids)
 }
 
-// membership finds a user's membership in the state with that root: "leave" for someone who was never in the room.
-func (r *Rooms) membership(tx *sqldb.Tx, root pmap.Root, user id.User) (string, error) {
+// membership finds a user's membership in the state with that root.
+func (r *Rooms) membership(tx *sqldb.Tx, root pmap.Root, user id.User) (authrule.Membership, error) {
 	e, err := r.StateEvent(tx, root, "m.room.member", string(user))
 	if err != nil || e == nil {
-		return "leave", err
+		return authrule.Leave, err
 	}
-	return membershipOf(e.Event.Content()), nil
+	return authrule.Membership(e.Membership()), nil
 }
 
 // MemberEvents reads the m.room.member events of the state with that root whose membership keep keeps.

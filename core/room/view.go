@@ -7,6 +7,7 @@ import (
 
 	"freehold.example/base/pmap"
 	"freehold.example/base/sqldb"
+	"freehold.example/matrix/authrule"
 	"freehold.example/matrix/fault"
 	"freehold.example/matrix/id"
 	"freehold.example/matrix/visible"
@@ -28,7 +29,10 @@ type Viewer struct {
 }
 
 // moment is what decides about seeing an event, in the state once it was in.
-type moment struct{ visibility, membership string }
+type moment struct {
+	visibility visible.History
+	membership authrule.Membership
+}
 
 const sqlRoomNow = `SELECT nid, state FROM room WHERE room_id = $1`
 
@@ -59,7 +63,7 @@ func (r *Rooms) Viewer(tx *sqldb.Tx, room id.Room, user id.User) (*Viewer, error
 	if err != nil {
 		return nil, err
 	}
-	if now.visibility == "world_readable" || v.Standing != nil && now.visibility == "invited" && now.membership == "invite" {
+	if now.visibility == visible.WorldReadable || v.Standing != nil && now.visibility == visible.Invited && now.membership == authrule.Invite {
 		return v, nil
 	}
 	return nil, errNotIn
@@ -87,7 +91,7 @@ func (v *Viewer) Bound(upto sqldb.Pos) (sqldb.Pos, error) {
 		return upto, nil
 	}
 	now, err := v.at(v.current)
-	if err != nil || now.visibility == "world_readable" {
+	if err != nil || now.visibility == visible.WorldReadable {
 		return upto, err
 	}
 	return min(upto, v.Standing.Pos), nil
@@ -98,15 +102,13 @@ func (v *Viewer) at(root pmap.Root) (moment, error) {
 	if m, ok := v.memo[root]; ok {
 		return m, nil
 	}
-	m := moment{visibility: "shared"}
+	m := moment{visibility: visible.Shared}
 	e, err := v.r.StateEvent(v.tx, root, keyVisibility.Type, "")
 	if err != nil {
 		return m, err
 	}
 	if e != nil {
-		if s := textIn(e.Event.Content(), "history_visibility"); s != "" {
-			m.visibility = s
-		}
+		m.visibility = visible.ParseHistory(e.Event.Content())
 	}
 	if m.membership, err = v.r.membership(v.tx, root, v.user); err != nil {
 		return m, err
@@ -121,32 +123,28 @@ func (v *Viewer) at(root pmap.Root) (moment, error) {
 // Membership is the user's membership once the event was in: unsigned.membership.
 func (v *Viewer) Membership(s *Stored) (string, error) {
 	m, err := v.at(s.State)
-	return m.membership, err
+	return string(m.membership), err
 }
 
-// Sees says whether the user may see the event (Client-Server API, "Room History Visibility"): by the visibility and her
-// membership when it happened, or for shared history by her having joined since.
+// Sees says whether the user may see the event: by the visibility and her membership just before it, or for shared history
+// by her having joined since.
 func (v *Viewer) Sees(s *Stored) (bool, error) {
-	now, err := v.at(s.State)
+	m, err := v.at(s.State)
 	if err != nil {
 		return false, err
 	}
-	if ok, err := v.allowed(now, s.Pos); ok || err != nil {
-		return ok, err
-	}
-	// The change of one's own membership, and of the visibility, can be seen by what held before it or by what holds after.
-	typ, key := s.Event.Type(), ""
-	if typ == "m.room.member" {
-		key = string(v.user)
-	}
-	if s.Event.IsState(typ, key) && (typ == "m.room.member" || typ == keyVisibility.Type) {
-		before, err := v.before(s, now)
-		if err != nil {
+	if s.Event.IsState("m.room.member", string(v.user)) || s.Event.IsState(keyVisibility.Type, "") {
+		if m, err = v.before(s, m); err != nil {
 			return false, err
 		}
-		return v.allowed(before, s.Pos)
 	}
-	return false, nil
+	allowed := func(joinedLater bool) bool {
+		return visible.ToUser(v.user, s.Event, m.visibility, m.membership, joinedLater)
+	}
+	if allowed(false) || !allowed(true) {
+		return allowed(false), nil
+	}
+	return v.joinedAfter(s.Pos)
 }
 
 // before is the moment before a state event that decides.
@@ -160,26 +158,15 @@ func (v *Viewer) before(s *Stored, m moment) (moment, error) {
 	}
 	switch {
 	case s.Event.Type() == "m.room.member" && old == nil:
-		m.membership = "leave"
+		m.membership = authrule.Leave
 	case s.Event.Type() == "m.room.member":
-		m.membership = old.Membership()
+		m.membership = authrule.Membership(old.Membership())
 	case old == nil:
-		m.visibility = "shared"
+		m.visibility = visible.Shared
 	default:
-		m.visibility = textIn(old.Event.Content(), "history_visibility")
+		m.visibility = visible.ParseHistory(old.Event.Content())
 	}
 	return m, nil
-}
-
-func (v *Viewer) allowed(m moment, pos sqldb.Pos) (bool, error) {
-	if visible.Allowed(m.visibility, m.membership, false) {
-		return true, nil
-	}
-	if !visible.Allowed(m.visibility, m.membership, true) {
-		return false, nil
-	}
-	later, err := v.joinedAfter(pos)
-	return later, err
 }
 
 // maxMemberships bounds the walk through a user's former memberships of a room.

@@ -16,7 +16,7 @@ CREATE TABLE room (
     head        BIGINT NOT NULL, -- nid of the newest event; every write compares and sets it
     head_pos    BIGINT NOT NULL, -- its position
     depth       BIGINT NOT NULL, -- the greatest depth among the forward extremities
-    extremities TEXT NOT NULL,  -- event ids of the forward extremities, separated by spaces
+    extremities BYTEA NOT NULL, -- event ids of the forward extremities: a JSON array of strings
     state       BYTEA NOT NULL, -- root of the current state
     open        BOOLEAN NOT NULL -- anybody may join it or read it: its members can be found by others
 );

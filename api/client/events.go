@@ -1,0 +1,336 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"freehold.example/base/limit"
+	"freehold.example/base/route"
+	"freehold.example/base/sqldb"
+	"freehold.example/core/room"
+	"freehold.example/matrix/csapi"
+	"freehold.example/matrix/fault"
+	"freehold.example/matrix/filter"
+	"freehold.example/matrix/id"
+)
+
+// "Sending events to a room", "Getting events for a room", "Syncing" (pagination), "Event Context"
+// https://spec.matrix.org/v1.19/client-server-api/#events-1
+func (a *API) eventRows() []route.Row[Call] {
+	return []route.Row[Call]{
+		{Method: http.MethodPut, Path: "/_matrix/client/v3/rooms/{roomID}/send/{type}/{txnID}", Auth: route.User, Limit: limit.Send, Serve: route.JSON(a.sendEvent)},
+		{Method: http.MethodPut, Path: "/_matrix/client/v3/rooms/{roomID}/state/{type}/{stateKey?}", Auth: route.User, Limit: limit.Send, Serve: route.JSON(a.setState)},
+		{Method: http.MethodPut, Path: "/_matrix/client/v3/rooms/{roomID}/redact/{eventID}/{txnID}", Auth: route.User, Limit: limit.Send, Serve: route.JSON(a.redact)},
+		{Method: http.MethodGet, Path: "/_matrix/client/v3/rooms/{roomID}/state", Auth: route.User, Limit: limit.Read, Serve: route.JSON(a.state)},
+		{Method: http.MethodGet, Path: "/_matrix/client/v3/rooms/{roomID}/state/{type}/{stateKey?}", Auth: route.User, Limit: limit.Read, Serve: route.JSON(a.stateEvent)},
+		{Method: http.MethodGet, Path: "/_matrix/client/v3/rooms/{roomID}/members", Auth: route.User, Limit: limit.Read, Serve: route.JSON(a.members)},
+		{Method: http.MethodGet, Path: "/_matrix/client/v3/rooms/{roomID}/joined_members", Auth: route.User, Limit: limit.Read, Serve: route.JSON(a.joinedMembers)},
+		{Method: http.MethodGet, Path: "/_matrix/client/v3/rooms/{roomID}/event/{eventID}", Auth: route.User, Limit: limit.Read, Serve: route.JSON(a.event)},
+		{Method: http.MethodGet, Path: "/_matrix/client/v3/rooms/{roomID}/context/{eventID}", Auth: route.User, Limit: limit.Read, Serve: route.JSON(a.context)},
+		{Method: http.MethodGet, Path: "/_matrix/client/v3/rooms/{roomID}/messages", Auth: route.User, Limit: limit.Read, Serve: route.JSON(a.messages)},
+	}
+}
+
+func (a *API) sendEvent(ctx context.Context, c *Call, r *csapi.SendRequest) (*csapi.EventIDResponse, error) {
+	sent, err := a.Rooms.Send(ctx, c.caller(), r.Room, room.Draft{Type: r.Type, Content: r.Content}, r.TxnID)
+	if err != nil {
+		return nil, err
+	}
+	return &csapi.EventIDResponse{Event: sent}, nil
+}
+
+func (a *API) setState(ctx context.Context, c *Call, r *csapi.SetStateRequest) (*csapi.EventIDResponse, error) {
+	if r.Type == "m.room.canonical_alias" {
+		if err := a.Directory.CheckCanonical(ctx, r.Room, r.Content); err != nil {
+			return nil, err
+		}
+	}
+	sent, err := a.Rooms.SetState(ctx, c.caller(), r.Room, r.Type, r.StateKey, r.Content)
+	if err != nil {
+		return nil, err
+	}
+	return &csapi.EventIDResponse{Event: sent}, nil
+}
+
+func (a *API) redact(ctx context.Context, c *Call, r *csapi.RedactRequest) (*csapi.EventIDResponse, error) {
+	content := r.Content
+	if len(content) == 0 {
+		content = json.RawMessage("{}")
+	}
+	sent, err := a.Rooms.Redact(ctx, c.caller(), r.Room, id.Event(r.Event), content, r.TxnID)
+	if err != nil {
+		return nil, err
+	}
+	return &csapi.EventIDResponse{Event: sent}, nil
+}
+
+func (a *API) state(ctx context.Context, c *Call, r *csapi.RoomRequest) (*route.Bytes, error) {
+	var shown []json.RawMessage
+	err := a.Rooms.View(ctx, r.Room, c.Session.User, func(tx *sqldb.Tx, v *room.Viewer) error {
+		root, err := v.State()
+		if err != nil {
+			return err
+		}
+		events, err := a.Rooms.StateEvents(tx, root)
+		if err != nil {
+			return err
+		}
+		shown, err = a.Rooms.Render(tx, events, room.Form{Caller: c.caller()})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	raw, err := json.Marshal(shown)
+	if err != nil {
+		return nil, err
+	}
+	answer := route.Bytes(raw)
+	return &answer, nil
+}
+
+func (a *API) stateEvent(ctx context.Context, c *Call, r *csapi.StateEventRequest) (*route.Bytes, error) {
+	var answer route.Bytes
+	err := a.Rooms.View(ctx, r.Room, c.Session.User, func(tx *sqldb.Tx, v *room.Viewer) error {
+		root, err := v.State()
+		if err != nil {
+			return err
+		}
+		e, err := a.Rooms.StateEvent(tx, root, r.Type, r.StateKey)
+		if err != nil {
+			return err
+		}
+		if e == nil {
+			return fault.New(fault.NotFound, "The room has no such state")
+		}
+		if r.Format != "event" {
+			answer = e.Event.Content()
+			return nil
+		}
+		shown, err := a.Rooms.Render(tx, []*room.Stored{e}, room.Form{Caller: c.caller()})
+		if err != nil {
+			return err
+		}
+		answer = route.Bytes(shown[0])
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &answer, nil
+}
+
+func (a *API) members(ctx context.Context, c *Call, r *csapi.MembersRequest) (*csapi.MembersResponse, error) {
+	out := &csapi.MembersResponse{}
+	at, err := token(r.At)
+	if err != nil {
+		return nil, err
+	}
+	err = a.Rooms.View(ctx, r.Room, c.Session.User, func(tx *sqldb.Tx, v *room.Viewer) error {
+		root, err := v.State()
+		if at != nil && err == nil {
+			root, err = v.RootAt(*at)
+		}
+		if err != nil {
+			return err
+		}
+		members, err := a.Rooms.MemberEvents(tx, root, func(membership string) bool {
+			return (r.Membership == "" || membership == r.Membership) && (r.NotMembership == "" || membership != r.NotMembership)
+		})
+		if err != nil {
+			return err
+		}
+		out.Chunk, err = a.Rooms.Render(tx, members, room.Form{Caller: c.caller()})
+		return err
+	})
+	return out, err
+}
+
+func (a *API) joinedMembers(ctx context.Context, c *Call, r *csapi.RoomRequest) (*csapi.JoinedMembersResponse, error) {
+	out := &csapi.JoinedMembersResponse{Joined: map[id.User]csapi.JoinedMember{}}
+	err := a.Rooms.View(ctx, r.Room, c.Session.User, func(tx *sqldb.Tx, v *room.Viewer) error {
+		if !v.Joined() {
+			return fault.New(fault.Forbidden, "You are not in this room")
+		}
+		root, err := v.State()
+		if err != nil {
+			return err
+		}
+		members, err := a.Rooms.MemberEvents(tx, root, func(membership string) bool { return membership == "join" })
+		if err != nil {
+			return err
+		}
+		for _, m := range members {
+			user, _ := m.Event.StateKey()
+			var content struct {
+				DisplayName *string `json:"displayname"`
+				AvatarURL   *string `json:"avatar_url"`
+			}
+			// A member's own server lets her put anything there; what is no string is shown as nothing.
+			_ = json.Unmarshal(m.Event.Content(), &content)
+			out.Joined[id.User(user)] = csapi.JoinedMember{DisplayName: content.DisplayName, AvatarURL: content.AvatarURL}
+		}
+		return nil
+	})
+	return out, err
+}
+
+func (a *API) event(ctx context.Context, c *Call, r *csapi.EventRequest) (*route.Bytes, error) {
+	var answer route.Bytes
+	err := a.Rooms.ReadEvent(ctx, c.Session.User, r.Room, id.Event(r.Event), func(tx *sqldb.Tx, v *room.Viewer, s *room.Stored) error {
+		shown, err := a.Rooms.Render(tx, []*room.Stored{s}, room.Form{Caller: c.caller(), Viewer: v})
+		if err != nil {
+			return err
+		}
+		answer = route.Bytes(shown[0])
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &answer, nil
+}
+
+func (a *API) context(ctx context.Context, c *Call, r *csapi.ContextRequest) (*csapi.ContextResponse, error) {
+	part, err := filterPart(r.Filter)
+	if err != nil {
+		return nil, err
+	}
+	limit := 10
+	if r.Limit != nil {
+		limit = max(*r.Limit, 0)
+	}
+	var out *csapi.ContextResponse
+	err = a.Rooms.Context(ctx, c.Session.User, r.Room, id.Event(r.Event), limit, keep(part), func(tx *sqldb.Tx, v *room.Viewer, at *room.Around) error {
+		form := room.Form{Caller: c.caller(), Viewer: v}
+		events, err := a.Rooms.Render(tx, append(append([]*room.Stored{at.Event}, at.Before...), at.After...), form)
+		if err != nil {
+			return err
+		}
+		last := at.Event
+		if n := len(at.After); n > 0 {
+			last = at.After[n-1]
+		}
+		shown := append(append([]*room.Stored{at.Event}, at.Before...), at.After...)
+		state, err := a.stateFor(tx, last, shown, part, true)
+		if err != nil {
+			return err
+		}
+		rendered, err := a.Rooms.Render(tx, state, room.Form{Caller: c.caller()})
+		if err != nil {
+			return err
+		}
+		out = &csapi.ContextResponse{
+			Event: events[0], Before: events[1 : 1+len(at.Before)], After: events[1+len(at.Before):], State: rendered,
+			Start: at.Start.String(), End: at.End.String(),
+		}
+		return nil
+	})
+	return out, err
+}
+
+func (a *API) messages(ctx context.Context, c *Call, r *csapi.MessagesRequest) (*csapi.MessagesResponse, error) {
+	if r.Dir != "b" && r.Dir != "f" {
+		return nil, fault.New(fault.InvalidParam, "dir must be b or f")
+	}
+	part, err := filterPart(r.Filter)
+	if err != nil {
+		return nil, err
+	}
+	q := room.PageRequest{Room: r.Room, User: c.Session.User, Forward: r.Dir == "f", Limit: 10, Keep: keep(part)}
+	if r.Limit != nil {
+		q.Limit = *r.Limit
+	} else if part != nil {
+		q.Limit = part.Limit(10, 1000)
+	}
+	if q.From, err = token(r.From); err != nil {
+		return nil, err
+	}
+	if q.To, err = token(r.To); err != nil {
+		return nil, err
+	}
+	out := &csapi.MessagesResponse{}
+	err = a.Rooms.Messages(ctx, q, func(tx *sqldb.Tx, v *room.Viewer, page *room.Page) error {
+		out.Start = page.Start.String()
+		if page.End != nil {
+			out.End = page.End.String()
+		}
+		var err error
+		if out.Chunk, err = a.Rooms.Render(tx, page.Events, room.Form{Caller: c.caller(), Viewer: v}); err != nil {
+			return err
+		}
+		if len(page.Events) == 0 || part == nil || !part.LazyLoadMembers {
+			return nil
+		}
+		state, err := a.stateFor(tx, page.Events[0], page.Events, part, false)
+		if err != nil {
+			return err
+		}
+		out.State, err = a.Rooms.Render(tx, state, room.Form{Caller: c.caller()})
+		return err
+	})
+	return out, err
+}
+
+// stateFor is the state that goes with a stretch of history, as it was at one event: all of it, or the members who sent
+// what is shown when the client loads members lazily.
+func (a *API) stateFor(tx *sqldb.Tx, at *room.Stored, shown []*room.Stored, part *filter.Part, all bool) ([]*room.Stored, error) {
+	if part == nil || !part.LazyLoadMembers {
+		if !all {
+			return nil, nil
+		}
+		return a.Rooms.StateEvents(tx, at.State)
+	}
+	senders := map[id.User]bool{}
+	for _, s := range shown {
+		senders[s.Event.Sender()] = true
+	}
+	var out []*room.Stored
+	if all {
+		events, err := a.Rooms.StateEvents(tx, at.State)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range events {
+			if e.Event.Type() != "m.room.member" {
+				out = append(out, e)
+			}
+		}
+	}
+	for sender := range senders {
+		e, err := a.Rooms.StateEvent(tx, at.State, "m.room.member", string(sender))
+		if err != nil {
+			return nil, err
+		}
+		if e != nil {
+			out = append(out, e)
+		}
+	}
+	return out, nil
+}
+
+func token(s string) (*room.Token, error) {
+	if s == "" {
+		return nil, nil
+	}
+	t, err := room.ParseToken(s)
+	return &t, err
+}
+
+// filterPart parses the filter of /messages and /context: nil when there is none.
+func filterPart(s string) (*filter.Part, error) {
+	if s == "" {
+		return nil, nil
+	}
+	return filter.ParsePart([]byte(s))
+}
+
+func keep(part *filter.Part) func(*room.Stored) bool {
+	if part == nil {
+		return nil
+	}
+	return func(s *room.Stored) bool {
+		return part.Event(s.Event.Type(), s.Event.Sender(), s.Event.Room(), s.Event.Content())
+	}
+}
