@@ -62,6 +62,13 @@ type outgoing struct {
 
 // compose checks the messages and makes the events that the devices will be given. They come in a fixed order, "*" first.
 func compose(sender id.User, typ string, messages map[id.User]map[id.Device]json.RawMessage) ([]outgoing, error) {
+	tail, err := json.Marshal(struct {
+		Sender id.User `json:"sender"`
+		Type   string  `json:"type"`
+	}{sender, typ})
+	if err != nil {
+		return nil, err
+	}
 	var out []outgoing
 	for _, user := range slices.Sorted(maps.Keys(messages)) {
 		for _, device := range slices.Sorted(maps.Keys(messages[user])) {
@@ -72,11 +79,7 @@ func compose(sender id.User, typ string, messages map[id.User]map[id.Device]json
 			if len(content) == 0 || content[0] != '{' {
 				return nil, fault.New(fault.BadJSON, "A message to a device must be an object")
 			}
-			event, err := json.Marshal(struct {
-				Content json.RawMessage `json:"content"`
-				Sender  id.User         `json:"sender"`
-				Type    string          `json:"type"`
-			}{content, sender, typ})
+			event, err := compact(content, tail)
 			if err != nil {
 				return nil, fault.New(fault.BadJSON, "A message to a device is not valid JSON").Because(err)
 			}
@@ -99,6 +102,20 @@ func compose(sender id.User, typ string, messages map[id.User]map[id.Device]json
 		return cmp.Compare(a.device, b.device)
 	})
 	return out, nil
+}
+
+// compact makes an event of a message's content and the object that holds the other members. The content stays as it was
+// sent but for the space between its tokens.
+func compact(content, rest []byte) ([]byte, error) {
+	var b bytes.Buffer
+	b.Grow(len(`{"content":`) + len(content) + len(rest))
+	b.WriteString(`{"content":`)
+	if err := json.Compact(&b, content); err != nil {
+		return nil, err
+	}
+	b.WriteByte(',')
+	b.Write(rest[1:])
+	return b.Bytes(), nil
 }
 
 var errTooMany = fault.Newf(fault.TooLarge, "A request may go to at most %d devices", MaxRecipients)
@@ -178,11 +195,12 @@ func resolve(messages []outgoing, devices map[id.Device]string) map[id.Device][]
 
 const (
 	sqlPut = `INSERT INTO inbox (user_id, device_id, pos, sender, event) VALUES ($1, $2, $3, $4, $5)`
-	// The sender's share and the total, in one statement.
+	// The sender's share and the total, in one statement, which leaves out what is over its bound.
 	sqlGrow = `INSERT INTO inbox_size (user_id, device_id, sender, messages, bytes) VALUES ($1, $2, $3, 1, $4), ($1, $2, '', 1, $4)
 		ON CONFLICT (user_id, device_id, sender)
 		DO UPDATE SET messages = inbox_size.messages + 1, bytes = inbox_size.bytes + excluded.bytes
-		RETURNING sender, messages, bytes`
+		WHERE inbox_size.messages < CASE inbox_size.sender WHEN '' THEN CAST($5 AS BIGINT) ELSE CAST($6 AS BIGINT) END
+		AND inbox_size.bytes + excluded.bytes <= CASE inbox_size.sender WHEN '' THEN CAST($7 AS BIGINT) ELSE CAST($8 AS BIGINT) END`
 )
 
 // put queues one message, unless the queue is full.
@@ -190,28 +208,9 @@ func (b *Inbox) put(tx *sqldb.Tx, sender, user id.User, device id.Device, event 
 	if _, err := tx.Exec(sqlPut, user, device, tx.Pos(), sender, event); err != nil {
 		return fmt.Errorf("queue a message for a device: %w", err)
 	}
-	rows, err := tx.Query(sqlGrow, user, device, sender, len(event))
-	if err != nil {
-		return err
+	n, err := tx.Exec(sqlGrow, user, device, sender, len(event), deviceMessages, senderMessages, deviceBytes, senderBytes)
+	if err == nil && n < 2 {
+		err = fault.Newf(fault.LimitExceeded, "%s has not fetched its messages for too long to be sent more", user).After(time.Minute)
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var whose string
-		var w weight
-		if err := rows.Scan(&whose, &w.messages, &w.bytes); err != nil {
-			return err
-		}
-		if full(whose, w) {
-			return fault.Newf(fault.LimitExceeded, "%s has not fetched its messages for too long to be sent more", user).After(time.Minute)
-		}
-	}
-	return rows.Err()
-}
-
-// full says whether a queue, or a sender's share of it, is over its bound.
-func full(sender string, w weight) bool {
-	if sender == "" {
-		return w.messages > deviceMessages || w.bytes > deviceBytes
-	}
-	return w.messages > senderMessages || w.bytes > senderBytes
+	return err
 }

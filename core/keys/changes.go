@@ -18,10 +18,8 @@ func change(tx *sqldb.Tx, user id.User, device id.Device, seenBy id.User) error 
 	return err
 }
 
-// The second column is 1 where the change is for the watcher alone, who need not share a room with the user.
-const sqlChanged = `SELECT user_id, max(CASE WHEN seen_by = '' THEN 0 ELSE 1 END) FROM device_change
-	WHERE pos > $1 AND pos <= $2 AND (seen_by = '' OR seen_by = $3)
-	GROUP BY user_id ORDER BY max(pos) DESC, user_id`
+const sqlChanged = `SELECT user_id, seen_by FROM device_change
+	WHERE pos > $1 AND pos <= $2 AND (seen_by = '' OR seen_by = $3) ORDER BY pos DESC`
 
 // askOneByOne is how many changed users are looked up singly before the whole list of shared users is read instead.
 const askOneByOne = 16
@@ -69,7 +67,7 @@ func (k *Keys) Changed(tx *sqldb.Tx, watcher id.User, since, upto sqldb.Pos) ([]
 
 type changedUser struct {
 	id  id.User
-	own bool // the change is for the watcher alone
+	own bool // some change is for the watcher alone, who need not share a room with the user
 }
 
 func changedUsers(tx *sqldb.Tx, watcher id.User, since, upto sqldb.Pos) ([]changedUser, error) {
@@ -79,13 +77,19 @@ func changedUsers(tx *sqldb.Tx, watcher id.User, since, upto sqldb.Pos) ([]chang
 	}
 	defer rows.Close()
 	var out []changedUser
+	at := make(map[string]int)
 	for rows.Next() {
-		var user string
-		var own int
-		if err := rows.Scan(&user, &own); err != nil {
+		var user, seenBy string
+		if err := rows.Scan(&user, &seenBy); err != nil {
 			return nil, err
 		}
-		out = append(out, changedUser{id.User(user), own == 1})
+		i, known := at[user]
+		if !known {
+			i = len(out)
+			at[user] = i
+			out = append(out, changedUser{id: id.User(user)})
+		}
+		out[i].own = out[i].own || seenBy != ""
 	}
 	return out, rows.Err()
 }

@@ -22,6 +22,7 @@ const (
 	MaxOneTimeKey   = 4 << 10  // bytes of a one-time or fallback key
 	MaxOneTimeKeys  = 1000     // unclaimed one-time keys of a device; further uploads are refused with 413
 	MaxFallbackKeys = 16       // fallback keys, that is algorithms, of a device
+	MaxQueried      = 10_000   // users in one query
 	MaxClaims       = 20_000   // devices in one claim
 	MaxSignatures   = 256      // keys in one upload of signatures
 

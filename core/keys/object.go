@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"maps"
-	"slices"
 
 	"freehold.example/matrix/canon"
 	"freehold.example/matrix/fault"
@@ -69,11 +68,14 @@ func (o *object) need(name string, into any) error {
 	return err
 }
 
-// join puts a stored object together again: body is canonical, sigs what may be seen of its signatures, unsigned raw JSON
-// or nothing.
-func join(body []byte, sigs signatures, unsigned []byte) (json.RawMessage, error) {
-	out := bytes.TrimSuffix(slices.Clone(body), []byte("}"))
+// join puts a stored object together again: body is canonical, sigs and unsigned are JSON or nothing.
+func join(body, sigs, unsigned []byte) json.RawMessage {
+	out := make([]byte, 0, len(body)+len(sigs)+len(unsigned)+len(`,"signatures":,"unsigned":`))
+	out = append(out, bytes.TrimSuffix(body, []byte("}"))...)
 	member := func(name string, value []byte) {
+		if len(value) == 0 {
+			return
+		}
 		if len(out) > 1 {
 			out = append(out, ',')
 		}
@@ -82,17 +84,9 @@ func join(body []byte, sigs signatures, unsigned []byte) (json.RawMessage, error
 		out = append(out, `":`...)
 		out = append(out, value...)
 	}
-	if len(sigs) > 0 {
-		s, err := json.Marshal(sigs)
-		if err != nil {
-			return nil, err
-		}
-		member("signatures", s)
-	}
-	if len(unsigned) > 0 {
-		member("unsigned", unsigned)
-	}
-	return append(out, '}'), nil
+	member("signatures", sigs)
+	member("unsigned", unsigned)
+	return append(out, '}')
 }
 
 // with returns the signatures and those of more; neither is changed.

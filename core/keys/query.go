@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"freehold.example/base/sqldb"
+	"freehold.example/matrix/fault"
 	"freehold.example/matrix/id"
 )
 
@@ -22,6 +23,9 @@ type Answer struct {
 // Query reads the identity keys of local users: of the named devices, or of all where none is named. asker decides which
 // signatures are in the answer; it is empty for another server.
 func (k *Keys) Query(ctx context.Context, asker id.User, want map[id.User][]id.Device) (*Answer, error) {
+	if len(want) > MaxQueried {
+		return nil, fault.Newf(fault.TooLarge, "The keys of at most %d users can be queried at once", MaxQueried)
+	}
 	a := &Answer{}
 	var users []id.User
 	for user := range want {
@@ -156,13 +160,23 @@ func querySigning(tx *sqldb.Tx, a *Answer, users []id.User, asker id.User, sigs 
 	return rows.Err()
 }
 
-// rejoin puts a stored key together with the signatures it was uploaded with and those added later.
+// rejoin puts a stored key together with the signatures it was uploaded with, JSON or "null", and those added later.
 func rejoin(body, own []byte, added signatures, unsigned []byte) (json.RawMessage, error) {
+	if string(own) == "null" {
+		own = nil
+	}
+	if len(added) == 0 {
+		return join(body, own, unsigned), nil
+	}
 	var sigs signatures
-	if len(own) > 0 {
+	if own != nil {
 		if err := json.Unmarshal(own, &sigs); err != nil {
 			return nil, fmt.Errorf("stored signatures: %w", err)
 		}
 	}
-	return join(body, sigs.with(added), unsigned)
+	all, err := json.Marshal(sigs.with(added))
+	if err != nil {
+		return nil, err
+	}
+	return join(body, all, unsigned), nil
 }
