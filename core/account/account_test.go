@@ -1,14 +1,14 @@
 package account
 
 import (
-	"context"
+	"encoding/hex"
+	"net/netip"
 	"testing"
 	"time"
 
 	"freehold.example/base/sqldb"
 	"freehold.example/base/sqldb/sqldbtest"
 	"freehold.example/core/schema"
-	"freehold.example/matrix/csapi"
 	"freehold.example/matrix/fault"
 	"freehold.example/matrix/id"
 )
@@ -307,7 +307,7 @@ func TestSeen(t *testing.T) {
 	each(t, func(t *testing.T, a *Accounts, c *clock) {
 		g := register(t, a, "alice")
 		s := wantToken(t, a, g.Access, "")
-		ip := mustAddr("192.0.2.7")
+		ip := netip.MustParseAddr("192.0.2.7")
 		a.Seen(s, ip, "agent")
 		for _, flushed := range []bool{false, true} {
 			if flushed {
@@ -342,7 +342,7 @@ func TestShared(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := SharedRequest{Nonce: nonce, Name: name, Password: "pw", Admin: admin}
-		r.MAC = hexMAC("shhh", r)
+		r.MAC = hex.EncodeToString(sharedMAC("shhh", r))
 		return r
 	}
 	r := request("Root", true)
@@ -367,106 +367,21 @@ func TestShared(t *testing.T) {
 	wantFault(t, err, fault.Unknown)
 }
 
-func TestConfirm(t *testing.T) {
-	db := sqldbtest.SQLite(t, schema.FS)
-	a, c := open(t, db, Config{})
-	register(t, a, "alice")
-	register(t, a, "bob")
-	type params struct{ X string }
-	op := func(name string, stages ...string) Operation {
-		return Operation{User: "@alice:s1", Name: name, Params: params{"x"}, Flows: [][]string{stages}}
+func FuzzNamed(f *testing.F) {
+	for _, s := range []string{"alice", "@Alice:s1", "@alice:s2", "@:s1", "a:b", "\u212a", "\xff", "@@a:s1", ""} {
+		f.Add(s)
 	}
-	password := func(session, user, password string) *csapi.Auth {
-		return &csapi.Auth{Type: StagePassword, Session: session, Identifier: &csapi.Identifier{Type: "m.id.user", User: user}, Password: password}
-	}
-	try := func(op Operation, auth *csapi.Auth) *fault.Fault {
-		t.Helper()
-		_, err := a.Confirm(context.Background(), op, auth)
-		if err == nil {
-			return nil
+	a := &Accounts{Config: Config{ServerName: "s1"}}
+	f.Fuzz(func(t *testing.T, s string) {
+		if user, ok := a.Named(s); ok {
+			if _, err := id.ParseUser(string(user)); err != nil || user.Server() != "s1" || lower(string(user)) != string(user) {
+				t.Errorf("%q: got %q, want a user id of this server", s, user)
+			}
 		}
-		f, ok := err.(*fault.Fault)
-		if !ok {
-			t.Fatalf("got %v, want a fault", err)
+		if user, err := a.newName(s); err == nil {
+			if again, ok := a.Named(s); !ok || again != user {
+				t.Errorf("%q: got %q registered and %q at login, want the same", s, user, again)
+			}
 		}
-		return f
-	}
-	one := op("DELETE /devices/A", StagePassword)
-
-	f := try(one, nil)
-	if f == nil || f.Status != 401 || f.Code != "" || f.Extra["flows"] == nil || f.Extra["params"] == nil || f.Extra["session"] == "" {
-		t.Fatalf("got %+v, want a challenge without an error code", f)
-	}
-	session := f.Extra["session"].(string)
-	f = try(one, password(session, "alice", "wrong"))
-	if f == nil || f.Status != 401 || f.Code != fault.Forbidden || f.Extra["session"] != session {
-		t.Errorf("got %+v, want the same session with M_FORBIDDEN", f)
-	}
-	f = try(one, password(session, "bob", "secret bob"))
-	if f == nil || f.Status != 403 || f.Code != fault.Forbidden {
-		t.Errorf("got %+v, want 403", f)
-	}
-	f = try(op("DELETE /devices/B", StagePassword), password(session, "alice", "secret alice"))
-	if f == nil || f.Status != 403 {
-		t.Errorf("got %+v, want the session of another operation refused", f)
-	}
-	if f = try(one, password(session, "@alice:s1", "secret alice")); f != nil {
-		t.Errorf("got %+v, want the operation allowed", f)
-	}
-	if f = try(one, &csapi.Auth{Session: session}); f == nil || f.Status != 401 || f.Extra["session"] == session {
-		t.Errorf("got %+v, want a session to be good for one operation", f)
-	}
-	if f = try(one, password("", "alice", "secret alice")); f != nil {
-		t.Errorf("got %+v, want one shot without a session to do", f)
-	}
-	if f = try(one, password("", "alice", "wrong")); f == nil || f.Code != fault.Forbidden || f.Extra["session"] == "" {
-		t.Errorf("got %+v, want a session with the failure", f)
-	}
-	if f = try(one, &csapi.Auth{Type: StageDummy}); f == nil || f.Status != 401 || f.Code != fault.Unrecognized {
-		t.Errorf("got %+v, want a stage that was not offered refused", f)
-	}
-
-	two := op("POST /two", StagePassword, StageDummy)
-	if f = try(two, &csapi.Auth{Type: StageDummy}); f == nil || f.Extra["completed"] != nil {
-		t.Errorf("got %+v, want the stages to be taken in order", f)
-	}
-	f = try(two, password("", "alice", "secret alice"))
-	if f == nil || f.Code != "" || len(f.Extra["completed"].([]string)) != 1 {
-		t.Fatalf("got %+v, want one stage completed", f)
-	}
-	session = f.Extra["session"].(string)
-	if f = try(two, password(session, "alice", "wrong")); f == nil || f.Code != "" {
-		t.Errorf("got %+v, want a completed stage not to be tried again", f)
-	}
-	changed := two
-	changed.Params = params{"y"}
-	if f = try(changed, &csapi.Auth{Type: StageDummy, Session: session}); f == nil || f.Status != 403 {
-		t.Errorf("got %+v, want changed parameters refused", f)
-	}
-	if f = try(two, &csapi.Auth{Type: StageDummy, Session: session}); f != nil {
-		t.Errorf("got %+v, want the operation allowed", f)
-	}
-
-	f = try(two, password("", "alice", "secret alice"))
-	c.add(confirmFor)
-	if f = try(two, &csapi.Auth{Type: StageDummy, Session: f.Extra["session"].(string)}); f == nil {
-		t.Error("want an expired session to be forgotten")
-	}
-}
-
-func TestConfirmationsAreBounded(t *testing.T) {
-	c := newConfirmations(time.Now)
-	user := c.save(confirmation{})
-	var last string
-	for range confirmMax + 10 {
-		last = c.save(confirmation{stranger: true})
-	}
-	if len(c.byID) != confirmMax+1 || c.queues[1].Len() != confirmMax {
-		t.Errorf("got %d sessions, want %d", len(c.byID), confirmMax+1)
-	}
-	for _, id := range []string{user, last} {
-		if _, ok := c.find(id); !ok {
-			t.Error("want a user's session and the newest to be there")
-		}
-	}
+	})
 }

@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -125,7 +126,7 @@ func BenchmarkHash(b *testing.B) {
 func BenchmarkAuthenticate(b *testing.B) {
 	a, _ := open(b, sqldbtest.SQLite(b, schema.FS), Config{})
 	g := register(b, a, "alice")
-	ip := mustAddr("192.0.2.7")
+	ip := netip.MustParseAddr("192.0.2.7")
 	b.ReportAllocs()
 	for b.Loop() {
 		s, err := a.Authenticate(b.Context(), g.Access)
