@@ -78,6 +78,7 @@ func (m *Media) find(ctx context.Context, i ID) (*row, error) {
 
 const (
 	sqlBlobUsed      = `SELECT 1 FROM media WHERE blob = $1 LIMIT 1`
+	sqlDropExpired   = `DELETE FROM media WHERE expires <> 0 AND expires <= $1 AND blob = ''`
 	sqlThumbnailUsed = `SELECT 1 FROM thumbnail WHERE result = $1 LIMIT 1`
 )
 
@@ -85,9 +86,16 @@ const (
 // its row.
 const cleanAge = 24 * time.Hour
 
-// Clean removes bytes that nothing refers to: what uploads left that failed after their bytes had been kept. It says how
-// many blobs it removed.
+// Clean removes ids that were reserved and never used, and bytes that nothing refers to: what uploads left that failed
+// after their bytes had been kept. It says how many blobs it removed. Once a day is often enough.
 func (m *Media) Clean(ctx context.Context) (removed int, err error) {
+	err = m.DB.Write(ctx, func(tx *sqldb.Tx) error {
+		_, err := tx.Exec(sqlDropExpired, m.Now().UnixMilli())
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
 	before := m.Now().Add(-cleanAge)
 	var unused []blob.Hash
 	err = m.Blobs.Walk(ctx, func(info blob.Info) error {

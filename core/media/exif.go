@@ -3,6 +3,7 @@ package media
 import (
 	"bufio"
 	"encoding/binary"
+	"errors"
 	"image"
 	"io"
 )
@@ -55,41 +56,78 @@ func (t turn) place(x, y, w, h int) (int, int) {
 }
 
 const (
-	markerStart  = 0xd8 // SOI
-	markerEXIF   = 0xe1 // APP1
-	markerScan   = 0xda // SOS: pixels follow
-	tagTurn      = 0x0112
-	tiffShort    = 3
-	maxTIFFEntry = 1000
+	markerStart       = 0xd8 // SOI
+	markerProgressive = 0xc2 // SOF2: pixels come in several passes
+	markerEXIF        = 0xe1 // APP1
+	markerScan        = 0xda // SOS: pixels follow
+	markerEnd         = 0xd9 // EOI
+	markerRestart     = 0xd0 // RST0, the first of eight
+	tagTurn           = 0x0112
+	tiffShort         = 3
+	maxTIFFEntry      = 1000
 )
 
-// orientation reads the EXIF orientation of a JPEG, or gives 0. It reads no further than the first pixel.
-func orientation(r io.Reader) turn {
+// jpegHead is what the headers of a JPEG say beyond its size.
+type jpegHead struct {
+	turn        turn
+	progressive bool // decoding keeps all coefficients, which takes much more memory than the pixels
+}
+
+// readHead reads no further than the first pixel. What cannot be read is left out. It is as lenient as image/jpeg about
+// what stands between segments, so that nothing can be hidden from it that is decoded.
+func readHead(r io.Reader) (out jpegHead) {
 	b := bufio.NewReader(r)
-	var head [4]byte
-	if _, err := io.ReadFull(b, head[:2]); err != nil || head[0] != 0xff || head[1] != markerStart {
-		return 0
+	var two [2]byte
+	if _, err := io.ReadFull(b, two[:]); err != nil || two != [2]byte{0xff, markerStart} {
+		return out
 	}
 	for {
-		if _, err := io.ReadFull(b, head[:]); err != nil || head[0] != 0xff || head[1] == markerScan {
-			return 0
+		marker, err := nextMarker(b)
+		if err != nil || marker == markerScan || marker == markerEnd {
+			return out
 		}
-		size := int(binary.BigEndian.Uint16(head[2:])) - 2
+		if marker >= markerRestart && marker < markerRestart+8 {
+			continue // has no length
+		}
+		if _, err := io.ReadFull(b, two[:]); err != nil {
+			return out
+		}
+		size := int(binary.BigEndian.Uint16(two[:])) - 2
 		if size < 0 {
-			return 0
+			return out
 		}
-		if head[1] != markerEXIF {
+		out.progressive = out.progressive || marker == markerProgressive
+		if marker != markerEXIF || out.turn != 0 {
 			if _, err := b.Discard(size); err != nil {
-				return 0
+				return out
 			}
 			continue
 		}
 		body := make([]byte, size)
 		if _, err := io.ReadFull(b, body); err != nil {
-			return 0
+			return out
 		}
-		if t := exifTurn(body); t != 0 {
-			return t
+		out.turn = exifTurn(body)
+	}
+}
+
+// nextMarker passes over whatever is no marker, and over bytes that fill.
+func nextMarker(b *bufio.Reader) (byte, error) {
+	for {
+		if _, err := b.ReadSlice(0xff); err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+			return 0, err
+		} else if err != nil {
+			continue
+		}
+		marker := byte(0xff)
+		for marker == 0xff {
+			var err error
+			if marker, err = b.ReadByte(); err != nil {
+				return 0, err
+			}
+		}
+		if marker != 0 {
+			return marker, nil
 		}
 	}
 }

@@ -37,20 +37,28 @@ func turned(jpeg []byte, order binary.AppendByteOrder, n uint16) []byte {
 	return append(append(out, exif...), jpeg[2:]...)
 }
 
-func TestOrientation(t *testing.T) {
+func TestReadHead(t *testing.T) {
 	plain := jpegOf(t, pixels(10, 10))
-	if got := orientation(bytes.NewReader(plain)); got != 0 {
+	if got := readHead(bytes.NewReader(plain)).turn; got != 0 {
 		t.Errorf("got %d for a JPEG without EXIF, want 0", got)
 	}
 	for n := uint16(1); n <= 8; n++ {
 		for _, order := range []binary.AppendByteOrder{binary.BigEndian, binary.LittleEndian} {
-			if got := orientation(bytes.NewReader(turned(plain, order, n))); got != turn(n) {
+			if got := readHead(bytes.NewReader(turned(plain, order, n))).turn; got != turn(n) {
 				t.Errorf("%v: got %d, want %d", order, got, n)
 			}
 		}
 	}
-	if got := orientation(bytes.NewReader(turned(plain, binary.BigEndian, 9))); got != 0 {
+	if got := readHead(bytes.NewReader(turned(plain, binary.BigEndian, 9))).turn; got != 0 {
 		t.Errorf("got %d for a turn there is not, want 0", got)
+	}
+	passes := bytes.Replace(turned(plain, binary.BigEndian, 3), []byte{0xff, 0xc0}, []byte{0xff, markerProgressive}, 1)
+	if got := readHead(bytes.NewReader(passes)); got != (jpegHead{3, true}) {
+		t.Errorf("got %v for a progressive JPEG turned by 3", got)
+	}
+	hidden := append([]byte("\xff\xd8junk\xff\x00\xff\xff\xff\xd0"), passes[2:]...)
+	if got := readHead(bytes.NewReader(hidden)); got != (jpegHead{3, true}) {
+		t.Errorf("got %v for a progressive JPEG behind junk", got)
 	}
 }
 
@@ -84,14 +92,14 @@ func TestThumbnailIsTurned(t *testing.T) {
 	}
 }
 
-func FuzzOrientation(f *testing.F) {
+func FuzzReadHead(f *testing.F) {
 	plain := jpegOf(f, pixels(4, 4))
 	f.Add(plain)
 	f.Add(turned(plain, binary.BigEndian, 6))
 	f.Add(turned(plain, binary.LittleEndian, 3))
 	f.Add([]byte("\xff\xd8\xff\xe1\x00\x02"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if got := orientation(bytes.NewReader(b)); got < 0 || got > 8 {
+		if got := readHead(bytes.NewReader(b)).turn; got < 0 || got > 8 {
 			t.Errorf("got turn %d", got)
 		}
 	})
@@ -118,4 +126,20 @@ func FuzzDecode(f *testing.F) {
 			t.Error(err)
 		}
 	})
+}
+
+// A photograph as phones take them: 12 million pixels.
+func BenchmarkThumbnail(b *testing.B) {
+	body := jpegOf(b, pixels(4000, 3000))
+	m := &Media{Config: Config{MaxPixels: 40_000_000}}
+	b.SetBytes(int64(len(body)))
+	for b.Loop() {
+		p, err := m.decode(bytes.NewReader(body), box{800, 600})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, _, err := p.thumbnail(box{800, 600}, Scale); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

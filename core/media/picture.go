@@ -17,7 +17,7 @@ import (
 const (
 	jpegQuality = 80
 	maxHeader   = 16 << 20 // bytes in which a picture must say its size
-	maxRatio    = 3        // a picture is first brought roughly to this many times the size wanted
+	maxRatio    = 2        // a picture is first brought roughly to this many times the size wanted
 )
 
 // picture is a decoded image, or with img nil one that is small enough as it is.
@@ -38,15 +38,20 @@ func (m *Media) decode(f io.ReadSeeker, b box) (*picture, error) {
 	switch {
 	case w <= 0 || h <= 0:
 		return nil, errNoPicture
-	case w > m.MaxPixels || h > m.MaxPixels || w*h*depth(config.ColorModel) > m.MaxPixels:
+	case w > m.MaxPixels || h > m.MaxPixels:
 		return nil, errPixels
 	}
 	p := &picture{format: format}
+	var head jpegHead
 	if format == "jpeg" {
 		if _, err := f.Seek(0, io.SeekStart); err != nil {
 			return nil, err
 		}
-		p.turn = orientation(io.LimitReader(f, maxHeader))
+		head = readHead(io.LimitReader(f, maxHeader))
+		p.turn = head.turn
+	}
+	if w*h*weight(config.ColorModel, head) > m.MaxPixels {
+		return nil, errPixels
 	}
 	if p.turn.swaps() {
 		w, h = h, w
@@ -67,10 +72,9 @@ func (m *Media) decode(f io.ReadSeeker, b box) (*picture, error) {
 	return p, nil
 }
 
-// depth counts a pixel of 16-bit colours twice: it takes twice the memory.
-func depth(m color.Model) int64 {
-	switch m {
-	case color.RGBA64Model, color.NRGBA64Model:
+// weight counts a pixel twice where decoding takes more memory for it: 16-bit colours, JPEGs in several passes.
+func weight(m color.Model, head jpegHead) int64 {
+	if m == color.RGBA64Model || m == color.NRGBA64Model || head.progressive {
 		return 2
 	}
 	return 1

@@ -380,8 +380,10 @@ func TestPushRules(t *testing.T) {
 			}
 			return rules
 		}
-		if evaluated(alice) != noRules || evaluated(alice) != noRules {
-			t.Error("who has changed nothing has rules of their own")
+		for range 2 { // read, and remembered
+			if evaluated(alice) != noRules {
+				t.Error("who has changed nothing has rules of their own")
+			}
 		}
 		put := func(s *pushrule.Ruleset) (*pushrule.Ruleset, error) {
 			return s.Put(pushrule.Sender, "@bob:s1", "", "", []byte(`{"actions":["dont_notify"]}`))

@@ -15,9 +15,9 @@ CREATE TABLE account_data (
     user_id TEXT NOT NULL,
     room_id TEXT NOT NULL, -- empty for data of the whole account
     type    TEXT NOT NULL,
-    content BYTEA NOT NULL, -- a JSON object
     size    BIGINT NOT NULL, -- bytes of type and content
     pos     BIGINT NOT NULL, -- stream position of the last change
+    content BYTEA NOT NULL,  -- a JSON object; last, so that counting need not read past it
     PRIMARY KEY (user_id, room_id, type)
 );
 CREATE INDEX account_data_by_pos ON account_data (user_id, pos);
@@ -36,6 +36,6 @@ CREATE UNIQUE INDEX filter_by_hash ON filter (user_id, hash);
 -- owner: core/person
 CREATE TABLE push_rules (
     user_id     TEXT PRIMARY KEY,
-    differences BYTEA NOT NULL, -- as matrix/pushrule writes it
-    pos         BIGINT NOT NULL  -- stream position of the last change
+    pos         BIGINT NOT NULL, -- stream position of the last change
+    differences BYTEA NOT NULL   -- as matrix/pushrule writes it
 );
