@@ -45,32 +45,56 @@ func (s *Ruleset) Compile() *Program {
 }
 
 func (s *Ruleset) compile() *Program {
-	p := new(Program)
+	p := &Program{rules: make([]compiled, 0, 32)}
 	for k := range kinds {
-		for i := range defaults[k] {
-			if d := &defaults[k][i]; d.first {
-				p.add(k, s.shown(d, "", k), d)
-			}
-		}
+		p.addDefaults(s, k, true)
 		for _, r := range s.own[k] {
-			p.add(k, r, nil)
-		}
-		for i := range defaults[k] {
-			if d := &defaults[k][i]; !d.first {
-				p.add(k, s.shown(d, "", k), d)
+			if r.Enabled {
+				p.rules = append(p.rules, compileRule(k, r, nil))
 			}
 		}
+		p.addDefaults(s, k, false)
 	}
 	return p
 }
 
-// add compiles a rule. Of a default rule, d, the conditions still have their placeholders.
-func (p *Program) add(k Kind, r Rule, d *defaultRule) {
-	if !r.Enabled {
-		return
+// compiledDefaults are the default rules as they are without changes, in the places they have in defaults.
+var compiledDefaults = func() (all [kinds][]compiled) {
+	for k := range kinds {
+		for i := range defaults[k] {
+			d := &defaults[k][i]
+			all[k] = append(all[k], compileRule(k, d.rule(""), d))
+		}
 	}
-	c := compiled{result: result(r.Actions)}
-	c.result.Kind, c.result.Rule = k, r.ID
+	return all
+}()
+
+// addDefaults adds the default rules of a kind that are in force: those before the user's own, or those after.
+func (p *Program) addDefaults(s *Ruleset, k Kind, first bool) {
+	for i := range defaults[k] {
+		d := &defaults[k][i]
+		if d.first != first {
+			continue
+		}
+		c, enabled := compiledDefaults[k][i], !d.off
+		if at := s.change(k, d.id); at >= 0 {
+			mine := &s.changed[k][at]
+			if mine.enabled != nil {
+				enabled = *mine.enabled
+			}
+			if mine.actions != nil {
+				c.result = result(k, d.id, mine.actions)
+			}
+		}
+		if enabled {
+			p.rules = append(p.rules, c)
+		}
+	}
+}
+
+// compileRule compiles a rule. Of a default rule, d, the conditions still have their placeholders.
+func compileRule(k Kind, r Rule, d *defaultRule) compiled {
+	c := compiled{result: result(k, r.ID, r.Actions)}
 	conditions, pattern := r.Conditions, r.Pattern
 	if d != nil {
 		c.legacy, conditions, pattern = d.legacy, []byte(d.conditions), d.pattern
@@ -99,12 +123,12 @@ func (p *Program) add(k Kind, r Rule, d *defaultRule) {
 			}
 		}
 	}
-	p.rules = append(p.rules, c)
+	return c
 }
 
 // result reads actions. Unknown and historical ones do nothing.
-func result(actions []byte) Result {
-	r := Result{Actions: actions}
+func result(k Kind, rule string, actions []byte) Result {
+	r := Result{Kind: k, Rule: rule, Actions: actions}
 	for a := canon.OpenArray(actions); ; {
 		v, ok := a.Next()
 		if !ok {

@@ -60,7 +60,10 @@ func (s *Ruleset) Put(k Kind, rule, before, after string, body []byte) (*Ruleset
 		}
 	}
 	t.own[k] = slices.Insert(t.own[k], place, r)
-	return t, t.check()
+	if err := t.check(); err != nil {
+		return nil, err
+	}
+	return t, nil
 }
 
 // check says whether there are too many rules.

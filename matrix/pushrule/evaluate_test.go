@@ -244,7 +244,7 @@ func TestActions(t *testing.T) {
 		{`["notify",{"set_tweak":"sound","value":"x"},{"set_tweak":"flash","value":{"a":1}}]`, " ns"},
 		{`[{"set_tweak":"sound","value":1}]`, " "},
 	} {
-		if got := show(result([]byte(tt.actions))); got != tt.want {
+		if got := show(result(Room, "", []byte(tt.actions))); got != tt.want {
 			t.Errorf("%s: got %q, want %q", tt.actions, got, tt.want)
 		}
 	}
@@ -326,5 +326,16 @@ func BenchmarkEvaluateOne(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		p.Evaluate(e, Occasion{Members: 5}, u)
+	}
+}
+
+func BenchmarkCompile(b *testing.B) {
+	s, err := new(Ruleset).Put(Content, "cake", "", "", []byte(`{"actions":["notify"],"pattern":"cake"}`))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		s.Compile()
 	}
 }

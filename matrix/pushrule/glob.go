@@ -27,7 +27,7 @@ type piece struct {
 // compileGlob gives the pattern, or false when a piece with a ? is too long.
 func compileGlob(pattern string) (*glob, bool) {
 	g := new(glob)
-	for _, s := range strings.Split(strings.ToLower(pattern), "*") {
+	for s := range strings.SplitSeq(strings.ToLower(pattern), "*") {
 		if !strings.Contains(s, "?") {
 			g.pieces = append(g.pieces, piece{literal: s})
 			continue

@@ -43,7 +43,10 @@ func Parse(stored []byte) (*Ruleset, error) {
 			return nil, err
 		}
 	}
-	return s, s.check()
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 func (s *Ruleset) parseKind(k Kind, list []byte) error {
