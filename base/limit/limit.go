@@ -23,9 +23,9 @@ func (r Rate) span() time.Duration { return time.Duration(r.Burst) * r.Every }
 
 // Config is how limits are set. The zero value limits, with the numbers below.
 type Config struct {
-	Off     bool          `toml:"off"`     // no limits at all: for tests and for measuring
-	Buckets int           `toml:"buckets"` // how many buckets to keep in memory; 0 is 100,000, about 15 MB
-	Rates   map[Name]Rate `toml:"rates"`   // numbers that differ from the defaults
+	Off     bool          // no limits at all: for tests and for measuring
+	Buckets int           // how many buckets to keep in memory; 0 is 100,000, about 15 MB
+	Rates   map[Name]Rate // numbers that differ from the defaults
 }
 
 const defaultBuckets = 100_000
