@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -26,6 +27,9 @@ type checkpoints struct {
 	db  *sql.DB
 	log *slog.Logger
 
+	copyAfter, restartAt int          // the constants; others in a test
+	restarts             atomic.Int64 // times the writes were paused
+
 	// turn is held by the writer during a commit, and by a checkpoint for the short rest of the pages when the log has
 	// to begin anew; that needs a moment in which everything is copied.
 	turn sync.Mutex
@@ -37,7 +41,10 @@ type checkpoints struct {
 
 func newCheckpoints(db *sql.DB, log *slog.Logger) *checkpoints {
 	ctx, stop := context.WithCancel(context.Background())
-	c := &checkpoints{db: db, log: log, wrote: make(chan struct{}, 1), stop: stop, done: make(chan struct{})}
+	c := &checkpoints{
+		db: db, log: log, copyAfter: copyAfter, restartAt: restartAt,
+		wrote: make(chan struct{}, 1), stop: stop, done: make(chan struct{}),
+	}
 	go c.run(ctx) // ends with close
 	return c
 }
@@ -91,12 +98,14 @@ func (c *checkpoints) run(ctx context.Context) {
 // copy copies the log when it is long enough, or in any case.
 func (c *checkpoints) copy(ctx context.Context, all bool) error {
 	length, copied, err := c.pragma(ctx, sqlAskLog)
-	if err != nil || length == copied || !all && length-copied < copyAfter {
+	if err != nil || length == copied || !all && length-copied < c.copyAfter {
 		return err
 	}
-	if length, copied, err = c.pragma(ctx, sqlCopyLog); err != nil || length == copied || length < restartAt {
+	// The numbers are of the log as it was when the copying began: by now more may have been written.
+	if length, copied, err = c.pragma(ctx, sqlCopyLog); err != nil || length < c.restartAt {
 		return err
 	}
+	c.restarts.Add(1)
 	c.turn.Lock()
 	defer c.turn.Unlock()
 	length, copied, err = c.pragma(ctx, sqlCopyLog)
