@@ -3,6 +3,7 @@ package account
 import (
 	"encoding/hex"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -123,6 +124,25 @@ func TestTakeOverDevice(t *testing.T) {
 		if err != nil || len(devices) != 1 || devices[0].Name != "" {
 			t.Errorf("got %v (%v), want the one device with its old name", devices, err)
 		}
+	})
+}
+
+func TestDeviceNames(t *testing.T) {
+	each(t, func(t *testing.T, a *Accounts, _ *clock) {
+		register(t, a, "alice")
+		long := strings.Repeat("ä", maxDeviceName)
+		g := login(t, a, "alice", DeviceRequest{DeviceName: "x\x00" + long})
+		name := func(want string) {
+			t.Helper()
+			if d, err := a.Device(t.Context(), g.User, g.Device); err != nil || d.Name != want {
+				t.Errorf("got %+v (%v), want the name %q", d, err, want)
+			}
+		}
+		name("x" + long[:maxDeviceName-2])
+		wantFault(t, a.Rename(t.Context(), g.User, g.Device, long), fault.InvalidParam)
+		wantFault(t, a.Rename(t.Context(), g.User, g.Device, "a\x00b"), "")
+		name("ab")
+		wantFault(t, a.Rename(t.Context(), g.User, "NONE", "a"), fault.NotFound)
 	})
 }
 
@@ -325,9 +345,12 @@ func TestSeen(t *testing.T) {
 			t.Error("got a second note within the same moment, want none")
 		}
 		c.add(time.Minute)
-		a.Seen(s, ip, "agent")
+		a.Seen(s, ip, strings.Repeat("ä", agentMax)+"\xff")
 		if len(a.seen.notes) != 1 {
 			t.Error("got no note after a minute, want one")
+		}
+		if err := a.FlushSeen(t.Context()); err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"freehold.example/base/sqldb"
@@ -110,6 +111,7 @@ func (a *Accounts) Rename(ctx context.Context, user id.User, device id.Device, n
 	if len(name) > maxDeviceName {
 		return fault.Newf(fault.InvalidParam, "The name of a device may have at most %d bytes", maxDeviceName)
 	}
+	name = clip(name)
 	return a.change(ctx, user, func(tx *sqldb.Tx) error {
 		n, err := tx.Exec(`UPDATE account_device SET display_name = $3 WHERE user_id = $1 AND device_id = $2`, user, device, name)
 		if err != nil {
@@ -203,8 +205,10 @@ func (a *Accounts) changed(tx *sqldb.Tx, user id.User, device id.Device) error {
 	return nil
 }
 
-// clip shortens the name that a client gives its device at login, where an error would keep the user out.
+// clip shortens the name that a client gives its device at login, where an error would keep the user out, and takes the
+// NULs out, which PostgreSQL does not store.
 func clip(name string) string {
+	name = strings.ReplaceAll(name, "\x00", "")
 	if len(name) <= maxDeviceName {
 		return name
 	}

@@ -48,7 +48,10 @@ func (a *Accounts) Deactivate(ctx context.Context, user id.User, erase bool) err
 	if err != nil || a.LeaveRooms == nil {
 		return err
 	}
-	return a.LeaveRooms(context.WithoutCancel(ctx), user)
+	if err := a.LeaveRooms(context.WithoutCancel(ctx), user); err != nil {
+		a.Log.ErrorContext(ctx, "a deactivated user is still in rooms", "cause", err) // the account is closed all the same
+	}
+	return nil
 }
 
 // SetAdmin makes the user an administrator, or an ordinary user again.

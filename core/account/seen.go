@@ -2,7 +2,11 @@ package account
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,6 +17,7 @@ import (
 const (
 	seenEvery = 30 * time.Second // a session that makes more requests than that is noted once
 	seenMax   = 100_000          // devices noted between two flushes; more are not
+	seenBatch = 500              // devices written at a time, so that other writes need not wait for long
 	agentMax  = 256              // bytes kept of a user agent
 )
 
@@ -45,6 +50,7 @@ func (a *Accounts) Seen(s *Session, ip netip.Addr, agent string) {
 	if len(agent) > agentMax {
 		agent = agent[:agentMax]
 	}
+	agent = strings.ToValidUTF8(agent, "?") // the database takes no other text
 	l := a.seen
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -65,15 +71,23 @@ func (a *Accounts) FlushSeen(ctx context.Context) error {
 	if len(notes) == 0 {
 		return nil
 	}
-	return a.DB.Write(ctx, func(tx *sqldb.Tx) error {
-		for key, n := range notes {
-			if _, err := tx.Exec(`UPDATE account_device SET seen = $3, seen_ip = $4, seen_agent = $5
-				WHERE user_id = $1 AND device_id = $2`, key.user, key.device, n.at, address(n.ip), n.agent); err != nil {
-				return err
+	keys := slices.Collect(maps.Keys(notes))
+	for some := range slices.Chunk(keys, seenBatch) {
+		err := a.DB.Write(ctx, func(tx *sqldb.Tx) error {
+			for _, key := range some {
+				n := notes[key]
+				if _, err := tx.Exec(`UPDATE account_device SET seen = $3, seen_ip = $4, seen_agent = $5
+					WHERE user_id = $1 AND device_id = $2`, key.user, key.device, n.at, address(n.ip), n.agent); err != nil {
+					return err
+				}
 			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("write when devices were seen: %w", err)
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // fill puts in what has not been written yet.

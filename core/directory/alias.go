@@ -117,8 +117,9 @@ func (d *Directory) Servers(id.Room) []id.Server { return []id.Server{d.Server} 
 
 // Aliases lists a room's aliases on this server, for its members and whoever may read it. Errors: M_FORBIDDEN.
 func (d *Directory) Aliases(ctx context.Context, user id.User, in id.Room) ([]id.Alias, error) {
-	list := []id.Alias{}
+	var list []id.Alias
 	err := d.Rooms.View(ctx, in, user, func(tx *sqldb.Tx, v *room.Viewer) error {
+		list = []id.Alias{}
 		if !v.Joined() {
 			readable, err := d.worldReadable(tx, v)
 			if err != nil {

@@ -1,5 +1,10 @@
 package id
 
+import (
+	"strings"
+	"unicode/utf8"
+)
+
 // UnmarshalText parses a user id.
 func (u *User) UnmarshalText(b []byte) error { return into(u, b, ParseUser) }
 
@@ -23,6 +28,9 @@ func (d *Device) UnmarshalText(b []byte) error {
 	return into(d, b, func(s string) (Device, error) {
 		if s == "" || len(s) > MaxLength {
 			return "", bad("device id", s, "is empty or longer than 255 bytes")
+		}
+		if !utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0 {
+			return "", bad("device id", s, "is not clean UTF-8")
 		}
 		return Device(s), nil
 	})
