@@ -35,7 +35,6 @@ const (
 	sqlAllData   = `SELECT room_id, type, content FROM account_data WHERE user_id = $1 AND pos <= $2 ORDER BY pos, room_id, type`
 	sqlNewData   = `SELECT room_id, type, content FROM account_data WHERE user_id = $1 AND pos > $2 AND pos <= $3 ORDER BY pos, room_id, type`
 	sqlRoomData  = `SELECT room_id, type, content FROM account_data WHERE user_id = $1 AND room_id = $2 AND pos <= $3 ORDER BY pos, type`
-	sqlDropData  = `DELETE FROM account_data WHERE user_id = $1`
 )
 
 // Datum is one piece of account data.
@@ -190,14 +189,6 @@ func readData(tx *sqldb.Tx, living bool, query string, args ...any) ([]Datum, er
 		data = append(data, Datum{Room: id.Room(room), Type: typ, Content: content})
 	}
 	return data, rows.Err()
-}
-
-// DropData removes all of a user's account data, for an account that is deactivated.
-func (p *People) DropData(tx *sqldb.Tx, user id.User) error {
-	if _, err := tx.Exec(sqlDropData, string(user)); err != nil {
-		return err
-	}
-	return dropRules(tx, user)
 }
 
 // DropDevice removes what account data holds for one device: its notification settings (MSC3890).

@@ -8,6 +8,7 @@ package person
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 
 	"freehold.example/base/bus"
@@ -54,6 +55,30 @@ func New(c Config) *People {
 
 // wake lets the user's syncs look for news.
 func (p *People) wake(user id.User) { p.Bus.Wake("u:" + string(user)) }
+
+// Forget removes everything kept of a user, for an account that has been deactivated. It does not touch member events:
+// the account leaves its rooms.
+func (p *People) Forget(ctx context.Context, user id.User) error {
+	var pos sqldb.Pos
+	err := p.DB.Write(ctx, func(tx *sqldb.Tx) error {
+		pos = tx.Pos()
+		for _, q := range []string{
+			`DELETE FROM profile WHERE user_id = $1`,
+			`DELETE FROM account_data WHERE user_id = $1`,
+			`DELETE FROM filter WHERE user_id = $1`,
+			`DELETE FROM push_rules WHERE user_id = $1`,
+		} {
+			if _, err := tx.Exec(q, string(user)); err != nil {
+				return fmt.Errorf("forget a user: %w", err)
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		p.rules.changed(user, pos)
+	}
+	return err
+}
 
 // object checks that content is a JSON object.
 func object(content json.RawMessage) error {

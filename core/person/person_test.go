@@ -278,6 +278,20 @@ func TestDropDevice(t *testing.T) {
 	})
 }
 
+func TestForget(t *testing.T) {
+	each(t, func(t *testing.T, p *People, _ *fewRooms) {
+		setField(t, p, "displayname", `"Alice"`)
+		setData(t, p, room1, "a", `{"b":1}`)
+		if err := p.Forget(t.Context(), alice); err != nil {
+			t.Fatal(err)
+		}
+		wantData(t, p, 0, " m.push_rules ...")
+		if got, err := p.Profile(t.Context(), alice); err != nil || len(got) != 0 {
+			t.Errorf("got %v, %v, want an empty profile", got, err)
+		}
+	})
+}
+
 func TestIgnored(t *testing.T) {
 	p := newPeople(sqldbtest.SQLite(t, schema.FS), &fewRooms{})
 	for content, want := range map[string]map[id.User]bool{

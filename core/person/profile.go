@@ -28,11 +28,10 @@ const (
 )
 
 const (
-	sqlProfile    = `SELECT field, value FROM profile WHERE user_id = $1 ORDER BY field`
-	sqlField      = `SELECT value FROM profile WHERE user_id = $1 AND field = $2`
-	sqlSetField   = `INSERT INTO profile (user_id, field, value, folded) VALUES ($1, $2, $3, $4) ON CONFLICT (user_id, field) DO UPDATE SET value = excluded.value, folded = excluded.folded`
-	sqlDropField  = `DELETE FROM profile WHERE user_id = $1 AND field = $2`
-	sqlDropFields = `DELETE FROM profile WHERE user_id = $1`
+	sqlProfile   = `SELECT field, value FROM profile WHERE user_id = $1 ORDER BY field`
+	sqlField     = `SELECT value FROM profile WHERE user_id = $1 AND field = $2`
+	sqlSetField  = `INSERT INTO profile (user_id, field, value, folded) VALUES ($1, $2, $3, $4) ON CONFLICT (user_id, field) DO UPDATE SET value = excluded.value, folded = excluded.folded`
+	sqlDropField = `DELETE FROM profile WHERE user_id = $1 AND field = $2`
 )
 
 // Profiles reads profiles. It is apart from People because the room engine needs it, and People needs the room engine.
@@ -142,13 +141,6 @@ func (p *People) DropField(ctx context.Context, user id.User, field string) erro
 		return err
 	}
 	return p.change(ctx, user, field, nil)
-}
-
-// DropProfile removes the whole profile, for an account that is deactivated. It does not touch member events: the
-// account leaves its rooms.
-func (p *People) DropProfile(tx *sqldb.Tx, user id.User) error {
-	_, err := tx.Exec(sqlDropFields, string(user))
-	return err
 }
 
 // change writes a field, or removes it when value is nil, and then tells the rooms.

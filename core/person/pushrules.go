@@ -16,7 +16,6 @@ const (
 	sqlRules     = `SELECT differences, pos FROM push_rules WHERE user_id = $1`
 	sqlManyRules = `SELECT user_id, differences, pos FROM push_rules WHERE user_id IN ({list $1})`
 	sqlSetRules  = `INSERT INTO push_rules (user_id, differences, pos) VALUES ($1, $2, $3) ON CONFLICT (user_id) DO UPDATE SET differences = excluded.differences, pos = excluded.pos`
-	sqlDropRules = `DELETE FROM push_rules WHERE user_id = $1`
 )
 
 // PushRules reads the user's push rules as they are now. They are shared and must not be changed.
@@ -104,11 +103,6 @@ func (p *People) CopyRoomRules(ctx context.Context, user id.User, from, to id.Ro
 		rules, _ = rules.CopyRoom(from, to)
 		return rules, nil
 	})
-}
-
-func dropRules(tx *sqldb.Tx, user id.User) error {
-	_, err := tx.Exec(sqlDropRules, string(user))
-	return err
 }
 
 // Rules is the user's push rules for evaluation: RulesOf for one.
