@@ -25,8 +25,8 @@ const sqlChanged = `SELECT user_id, seen_by FROM device_change
 const askOneByOne = 16
 
 // Changed lists the users whose device lists changed after since and up to upto, as far as watcher may know: those who
-// share a room with the watcher now, the watcher, and whose keys the watcher signed on another device; the latest change first. It costs one index lookup when nothing
-// changed.
+// share a room with the watcher now, the watcher, and those whose keys the watcher signed; the latest change first. It
+// costs one index lookup when nothing changed.
 //
 // A user who changed again after upto may be missing, and is then in the next answer; callers that answer about the past
 // (/keys/changes) give the newest position as upto, and get a superset.

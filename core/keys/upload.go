@@ -229,7 +229,8 @@ func storeOneTimeKeys(tx *sqldb.Tx, user id.User, device id.Device, keys []oneKe
 		return err
 	}
 	var total int
-	err = tx.Row(`SELECT CAST(coalesce(sum(held), 0) AS BIGINT) FROM one_time_count WHERE user_id = $1 AND device_id = $2`, user, device).Scan(&total)
+	err = tx.Row(`SELECT CAST(coalesce(sum(held), 0) AS BIGINT) FROM one_time_count
+		WHERE user_id = $1 AND device_id = $2`, user, device).Scan(&total)
 	if err != nil {
 		return err
 	}
