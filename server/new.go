@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"freehold.example/api/admin"
 	"freehold.example/api/client"
 	"freehold.example/api/setup"
 	"freehold.example/api/socket"
@@ -33,7 +34,7 @@ type Server struct {
 
 	db *sqldb.DB
 	parts
-	pages    *setup.Pages
+	pages *setup.Pages
 
 	clients listener
 	admin   listener
@@ -124,8 +125,9 @@ func (s *Server) openListeners() error {
 		Ephemeral: s.ephemeral, People: s.people, Media: s.media, Feed: s.feed, DeviceLists: s.feed,
 		DefaultRoomVersion: c.DefaultRoomVersion, LegacyMedia: bool(c.LegacyMedia), PublicURL: c.PublicURL, Now: c.Now, Log: c.Log,
 	})
+	rows := append(api.Rows(), admin.SharedRows[client.Call](&admin.API{Accounts: s.accounts})...)
 	table, err := route.New(route.Config[client.Call]{
-		Rows: api.Rows(), Guard: api.Guard, Limits: counted, Metrics: metrics, Log: c.Log, CORS: true,
+		Rows: rows, Guard: api.Guard, Limits: counted, Metrics: metrics, Log: c.Log, CORS: true,
 		Aliases: map[string]string{"/_matrix/client/r0": "/_matrix/client/v3"},
 	})
 	if err != nil {
