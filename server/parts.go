@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 
@@ -54,9 +55,13 @@ func (s *Server) openParts() (err error) {
 			func(tx *sqldb.Tx, user id.User, device id.Device) error { return s.people.DropDevice(tx, user, device) },
 		},
 		DeviceChanged: []account.DeviceHook{
-			func(tx *sqldb.Tx, user id.User, device id.Device) error { return s.keys.DeviceChanged(tx, user, device) },
+			func(tx *sqldb.Tx, user id.User, device id.Device) error {
+				return s.keys.DeviceChanged(tx, user, device)
+			},
 		},
-		LeaveRooms: func(ctx context.Context, user id.User) error { return s.rooms.LeaveAll(ctx, user) },
+		LeaveRooms: func(ctx context.Context, user id.User) error {
+			return errors.Join(s.rooms.LeaveAll(ctx, user), s.people.Forget(ctx, user))
+		},
 	})
 	if err != nil {
 		return err

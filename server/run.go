@@ -126,9 +126,17 @@ func (s *Server) drain() {
 
 // startTasks starts everything that runs beside the requests.
 func (s *Server) startTasks(g *task.Group) error {
-	return g.Go("seen", func(ctx context.Context) error {
-		return every(ctx, time.Minute, s.accounts.FlushSeen)
-	})
+	return errors.Join(
+		g.Go("seen", func(ctx context.Context) error {
+			return every(ctx, time.Minute, s.accounts.FlushSeen)
+		}),
+		g.Go("media", func(ctx context.Context) error {
+			return every(ctx, 6*time.Hour, func(ctx context.Context) error {
+				_, err := s.media.Clean(ctx)
+				return err
+			})
+		}),
+	)
 }
 
 // every calls fn again and again until ctx ends.

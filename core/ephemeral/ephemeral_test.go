@@ -209,6 +209,7 @@ func TestReceiptRefused(t *testing.T) {
 		{"outsider", carol, Mark{Type: Read, Event: "$a"}, fault.Forbidden, ""},
 		{"unknown event", alice, Mark{Type: Read, Event: "$x"}, fault.NotFound, ""},
 		{"thread that is none", alice, Mark{Type: Read, Event: "$a"}, fault.InvalidParam, "other"},
+		{"thread with NUL", alice, Mark{Type: Read, Event: "$a"}, fault.InvalidParam, "$a\x00"},
 		{"unknown thread", alice, Mark{Type: Read, Event: "$a"}, fault.InvalidParam, "$x"},
 		{"fine", alice, Mark{Type: Read, Event: "$a"}, "", "$b"},
 	} {

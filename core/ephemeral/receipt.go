@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
 
 	"freehold.example/base/sqldb"
 	"freehold.example/matrix/fault"
@@ -93,8 +92,11 @@ func (m Mark) check() error {
 	if m.Thread == nil {
 		return nil
 	}
-	if t := *m.Thread; t == "" || len(t) > id.MaxLength || t != MainThread && !strings.HasPrefix(t, "$") {
-		return fault.New(fault.InvalidParam, `thread_id must be "main" or the event id of a thread's root`)
+	if *m.Thread == MainThread {
+		return nil
+	}
+	if _, err := id.ParseEvent(*m.Thread); err != nil {
+		return fault.New(fault.InvalidParam, `thread_id must be "main" or the event id of a thread's root`).Because(err)
 	}
 	return nil
 }

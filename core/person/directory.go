@@ -35,7 +35,7 @@ func (p *People) Search(ctx context.Context, searcher id.User, term string, limi
 		limit = 10
 	}
 	limit = min(limit, maxFound)
-	if term == "" || len(term) > id.MaxLength {
+	if term == "" || len(term) > id.MaxLength || strings.IndexByte(term, 0) >= 0 {
 		return nil, false, nil
 	}
 	err = p.DB.Read(ctx, func(tx *sqldb.Tx) error {

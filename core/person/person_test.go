@@ -473,7 +473,7 @@ func TestSearch(t *testing.T) {
 		}
 		setName(bob, `"Bobby 100% Tables"`)
 		setName(carol, `"Caröl"`)
-		setName(dora, `"Bobby too"`)
+		setName(dora, `"Bobby too\u0000"`)
 		for _, tt := range []struct {
 			searcher id.User
 			term     string
@@ -492,6 +492,7 @@ func TestSearch(t *testing.T) {
 			{dora, "bob", nil},
 			{alice, ":s1", []id.User{bob, carol}},
 			{alice, "  ", nil},
+			{alice, "bo\x00b", nil},
 		} {
 			found, more, err := p.Search(t.Context(), tt.searcher, tt.term, 0)
 			var got []id.User

@@ -185,11 +185,12 @@ func (p *People) change(ctx context.Context, user id.User, field string, value j
 
 func inMembers(field string) bool { return field == fieldName || field == fieldAvatar }
 
+// folded is a display name as the user directory searches it; without NUL, which PostgreSQL cannot store.
 func folded(field string, value json.RawMessage) string {
 	if field != fieldName {
 		return ""
 	}
-	return strings.ToLower(text(value))
+	return strings.ToLower(strings.ReplaceAll(text(value), "\x00", ""))
 }
 
 // profileSize is the length of the profile as compact JSON.
