@@ -205,6 +205,22 @@ func (b *Backups) Delete(ctx context.Context, user id.User, name string) error {
 	return b.purge(ctx, user, number)
 }
 
+// Forget removes all backups of a user, for an account that has been deactivated.
+func (b *Backups) Forget(ctx context.Context, user id.User) error {
+	var last int64
+	err := b.DB.Write(ctx, func(tx *sqldb.Tx) error {
+		if err := tx.Row(`SELECT coalesce(max(version), 0) FROM backup_version WHERE user_id = $1`, user).Scan(&last); err != nil {
+			return err
+		}
+		_, err := tx.Exec(`UPDATE backup_version SET deleted = TRUE, auth_data = $2, keys = 0, bytes = 0 WHERE user_id = $1`, user, []byte("{}"))
+		return err
+	})
+	for number := int64(1); err == nil && number <= last; number++ {
+		err = b.purge(ctx, user, number)
+	}
+	return err
+}
+
 // purged is how many keys are deleted in one write, so that a large backup does not hold up the writes of others.
 const purged = 2000
 

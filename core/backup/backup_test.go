@@ -273,6 +273,29 @@ func TestParts(t *testing.T) {
 	})
 }
 
+func TestForget(t *testing.T) {
+	each(t, func(t *testing.T, b *Backups) {
+		one, two := create(t, b, alice), create(t, b, alice)
+		theirs := create(t, b, bob)
+		store(t, b, two, key("!a:x", "1"))
+		if err := b.Forget(t.Context(), alice); err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range []string{one, two} {
+			_, err := b.Version(t.Context(), alice, v)
+			wantFault(t, v, err, fault.NotFound)
+		}
+		if _, err := b.Version(t.Context(), bob, theirs); err != nil {
+			t.Errorf("another user's backup: %v", err)
+		}
+		var n int
+		err := b.DB.Read(t.Context(), func(tx *sqldb.Tx) error { return tx.Row(`SELECT count(*) FROM backup_key`).Scan(&n) })
+		if err != nil || n != 0 {
+			t.Errorf("%d keys left, error %v", n, err)
+		}
+	})
+}
+
 // More keys than are read or deleted at once.
 func TestLarge(t *testing.T) {
 	each(t, func(t *testing.T, b *Backups) {

@@ -213,6 +213,26 @@ func dropCrossKey(tx *sqldb.Tx, user id.User, key *crossKey) error {
 	return err
 }
 
+// Forget removes a user's cross-signing keys and every signature by or on them, for an account that has been deactivated.
+// What the user's devices published goes with the devices.
+func (k *Keys) Forget(ctx context.Context, user id.User) error {
+	changed := false
+	err := k.DB.Write(ctx, func(tx *sqldb.Tx) error {
+		if _, err := tx.Exec(`DELETE FROM key_signature WHERE user_id = $1 OR signer = $1`, user); err != nil {
+			return err
+		}
+		n, err := tx.Exec(`DELETE FROM cross_signing_key WHERE user_id = $1`, user)
+		if changed = n > 0; err != nil || !changed {
+			return err
+		}
+		return change(tx, user, "", everybody)
+	})
+	if err == nil && changed {
+		k.announce(ctx, user)
+	}
+	return err
+}
+
 // signedBy says whether sigs has a good signature over body that user made with the Ed25519 key of this name
 // (Appendices, "Checking for a signature").
 func signedBy(body []byte, sigs signatures, user id.User, name, public string) bool {

@@ -179,3 +179,24 @@ func TestReplaceMaster(t *testing.T) {
 		same(t, w.query(t, bob, map[id.User][]id.Device{alice: nil}).Master[alice], i.masterKey())
 	})
 }
+
+func TestForget(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		a, b := w.identity(t, alice, "A1"), w.identity(t, bob, "B1")
+		w.signed(t, alice, bob, b.master.public, a.user.sign(t, b.masterKey(), alice, a.user.public))
+		since := w.db.Committed()
+		for range 2 {
+			if err := w.Forget(t.Context(), alice); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := w.query(t, alice, map[id.User][]id.Device{alice: nil, bob: nil}); got.Master[alice] != nil || len(got.UserSigning) != 0 {
+			t.Errorf("left: %s %v", got.Master[alice], got.UserSigning)
+		} else {
+			same(t, got.Master[bob], b.masterKey())
+		}
+		if got, want := w.changed(t, bob, since), "alice"; got != want {
+			t.Errorf("bob sees %q changed, want %q", got, want)
+		}
+	})
+}
