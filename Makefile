@@ -8,7 +8,7 @@ VCS := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false)
 TOOL := go tool -modfile=tools.mod
 PKG ?= ./...
 
-.PHONY: run build test check unit race fuzz bench fmt fmt-check vet lint gen clean
+.PHONY: run build test check unit race fuzz bench gobench fmt fmt-check vet fix-check lint gen clean
 
 run: build ## build and start the server on http://localhost:8008
 	./freehold serve
@@ -19,7 +19,7 @@ build: ## one static binary, ./freehold
 test: ## everything, from a fresh clone: both databases, race detector, separate modules, fuzzing, crashes
 	test/all.sh
 
-check: fmt-check vet lint unit ## what to run before a commit
+check: fmt-check vet fix-check lint unit ## what to run before a commit
 
 unit: ## the tests, quickly: PostgreSQL only if FH_TEST_POSTGRES is set or it is installed
 	go test -buildvcs=false $(PKG)
@@ -30,7 +30,10 @@ race: ## the tests under the race detector, in random order
 fuzz: ## every fuzz target, FUZZTIME each (30s)
 	test/fuzz.sh
 
-bench: ## the benchmarks, ten runs each, for benchstat
+bench: build ## load on a real server; writes the table of docs/performance.md
+	go run ./cmd/freehold-load -program ./freehold -out docs/performance.md
+
+gobench: ## the Go benchmarks, ten runs each, for benchstat
 	go test -buildvcs=false -run '^$$' -bench . -benchmem -count 10 $(PKG)
 
 fmt: ## format
@@ -41,6 +44,9 @@ fmt-check:
 
 vet:
 	go vet -buildvcs=false ./...
+
+fix-check:
+	go fix -diff ./...
 
 lint:
 	$(TOOL) golangci-lint run

@@ -88,7 +88,7 @@ func (p *Pages) url(r *http.Request) string {
 func choose(accept string) (lang string, t *texts) {
 	best := 0.0
 	lang, t = "en", &english
-	for _, part := range strings.Split(accept, ",") {
+	for part := range strings.SplitSeq(accept, ",") {
 		tag, params, _ := strings.Cut(part, ";")
 		primary, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(tag)), "-")
 		q := 1.0

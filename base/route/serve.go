@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"runtime/debug"
 	"strconv"
@@ -147,9 +148,7 @@ func (t *Table[C]) fail(w *writer, rec *record, err error) {
 		w.Header().Set("X-Request-Id", rec.id) // for the person who reports it; it is in the log
 	}
 	body := make(map[string]any, len(f.Extra)+3)
-	for k, v := range f.Extra {
-		body[k] = v
-	}
+	maps.Copy(body, f.Extra)
 	if f.Code != "" { // the first answer of user-interactive authentication has no errcode
 		body["errcode"] = f.Code
 	}

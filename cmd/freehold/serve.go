@@ -40,7 +40,7 @@ func settingsHelp() string {
 	b.WriteString("freehold serve: run the server\n\n  --config FILE\n        a TOML file with any of the settings below (FREEHOLD_CONFIG)\n")
 	for _, s := range server.Settings() {
 		fmt.Fprintf(&b, "  --%s\n", strings.ReplaceAll(s.Key, "_", "-"))
-		for _, line := range strings.Split(s.Doc, "\n") {
+		for line := range strings.SplitSeq(s.Doc, "\n") {
 			fmt.Fprintf(&b, "        %s\n", line)
 		}
 		if s.Default != "" {
