@@ -106,8 +106,8 @@ func (c *Config) readFile(path string) error {
 func Keys() []string {
 	var keys []string
 	t := reflect.TypeFor[Config]()
-	for i := range t.NumField() {
-		if key := t.Field(i).Tag.Get("toml"); key != "-" && t.Field(i).Type.Kind() != reflect.Map {
+	for field := range t.Fields() {
+		if key := field.Tag.Get("toml"); key != "-" && field.Type.Kind() != reflect.Map {
 			keys = append(keys, key)
 		}
 	}

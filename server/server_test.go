@@ -101,7 +101,7 @@ func TestServes(t *testing.T) {
 		t.Errorf("metrics for a stranger behind a proxy: got %d, want 404", status)
 	}
 	stop()
-	for _, line := range strings.Split(strings.TrimSpace(out.String()), "\n") {
+	for line := range strings.SplitSeq(strings.TrimSpace(out.String()), "\n") {
 		if line != "" && line[0] == '{' && !json.Valid([]byte(line)) {
 			t.Errorf("the log is not JSON: %s", line)
 		}
