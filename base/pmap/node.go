@@ -149,8 +149,11 @@ func next(b []byte, prev entry, first bool) (entry, []byte, error) {
 
 // uvarint reads one varint of the shortest form.
 func uvarint(b []byte) (uint64, []byte, bool) {
-	if len(b) > 0 && b[0] < 0x80 { // the most frequent case by far
+	if len(b) > 0 && b[0] < 0x80 { // the frequent cases, inline
 		return uint64(b[0]), b[1:], true
+	}
+	if len(b) > 1 && b[1] < 0x80 && b[1] != 0 {
+		return uint64(b[0]&0x7f) | uint64(b[1])<<7, b[2:], true
 	}
 	v, n := binary.Uvarint(b)
 	if n <= 0 || b[n-1] == 0 {

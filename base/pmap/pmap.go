@@ -6,8 +6,13 @@
 // can be cached without end and written more than once.
 //
 // A map of up to 64 entries is one leaf. A larger one is split over 32 children by the next five bits of the hashed key,
-// and so on. At 50,000 entries with values that grow as event numbers do (2 cores of a cloud machine, BenchmarkSet), one
-// change makes 3 nodes of 1.2 kB together in 6 us, and a look-up takes 0.3 us.
+// and so on. Measured on 2.x GHz cloud cores (BenchmarkSet, BenchmarkGet) with keys and values that grow as event numbers
+// do, processor time for one change or look-up, and bytes of new nodes:
+//
+//	entries   change    new nodes     look-up   whole map
+//	     50   2.1 us    1,   107 B
+//	  1,000   2.9 us    2,   605 B
+//	 50,000   5.3 us    3, 1,242 B    0.6 us    224 kB in 1,415 nodes
 //
 // The package does no I/O: a Loader reads nodes, the caller writes those that Set returns.
 package pmap

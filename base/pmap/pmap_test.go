@@ -8,7 +8,9 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -346,6 +348,13 @@ func FuzzNode(f *testing.F) {
 	})
 }
 
+// cpu is the processor time this process has used: on a busy machine the clock says little.
+func cpu() time.Duration {
+	var r syscall.Rusage
+	syscall.Getrusage(syscall.RUSAGE_SELF, &r)
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
+}
+
 // large is a map of n entries like a room's state: ascending keys and values, set in order.
 func large(b testing.TB, n uint64) (memory, Root) {
 	m := memory{}
@@ -361,6 +370,7 @@ func BenchmarkSet(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			m, root := large(b, n)
 			bytes, nodes, i := 0, 0, uint64(0)
+			began := cpu()
 			for b.Loop() {
 				_, made, err := Set(m.load, root, []Change{{1000 + i*7919%n, 5000 + 3*n + i}})
 				if err != nil {
@@ -374,6 +384,7 @@ func BenchmarkSet(b *testing.B) {
 			}
 			b.ReportMetric(float64(bytes)/float64(b.N), "stored-B/op")
 			b.ReportMetric(float64(nodes)/float64(b.N), "nodes/op")
+			b.ReportMetric(float64(cpu()-began)/float64(b.N)/1000, "cpu-us/op")
 		})
 	}
 }
@@ -382,12 +393,14 @@ func BenchmarkGet(b *testing.B) {
 	m, root := large(b, 50_000)
 	load := NewCache(64 << 20).Loader(m.load)
 	i := uint64(0)
+	began := cpu()
 	for b.Loop() {
 		if _, ok, err := Get(load, root, 1000+i*7919%50_000); !ok || err != nil {
 			b.Fatal(ok, err)
 		}
 		i++
 	}
+	b.ReportMetric(float64(cpu()-began)/float64(b.N)/1000, "cpu-us/op")
 }
 
 func BenchmarkWalk(b *testing.B) {
