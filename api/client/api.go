@@ -78,6 +78,8 @@ func (a *API) Rows() []route.Row[Call] {
 		a.syncRows(),
 		a.roomRows(),
 		a.eventRows(),
+		a.administrationRows(),
+		a.thirdPartyRows(),
 		a.directoryRows(),
 		a.toDeviceRows(),
 		a.keyRows(),

@@ -32,7 +32,8 @@ func newSite(t *testing.T, registration account.Registration) *site {
 		t.Fatal(err)
 	}
 	a := New(Config{Accounts: accounts, Now: time.Now})
-	rows := slices.Concat(a.versionRows(), a.loginRows(), a.registerRows(), a.passwordRows(), a.deviceRows())
+	rows := slices.Concat(a.versionRows(), a.loginRows(), a.registerRows(), a.passwordRows(), a.deviceRows(),
+		a.administrationRows(), a.thirdPartyRows())
 	table, err := route.New(route.Config[Call]{
 		Rows: rows, Guard: a.Guard, CORS: true,
 		Aliases: map[string]string{"/_matrix/client/r0": "/_matrix/client/v3"},

@@ -35,12 +35,12 @@ func (a *API) versions(context.Context, *Call, *csapi.VersionsRequest) (*csapi.V
 	}}, nil
 }
 
-func (a *API) capabilities(context.Context, *Call, *csapi.CapabilitiesRequest) (*csapi.CapabilitiesResponse, error) {
+func (a *API) capabilities(_ context.Context, c *Call, _ *csapi.CapabilitiesRequest) (*csapi.CapabilitiesResponse, error) {
 	rooms := csapi.RoomVersions{Default: a.DefaultRoomVersion, Available: map[string]string{}}
 	for _, v := range version.All() {
 		rooms.Available[v.ID] = "stable"
 	}
-	return &csapi.CapabilitiesResponse{Capabilities: map[string]any{
+	all := map[string]any{
 		"m.room_versions":   rooms,
 		"m.change_password": csapi.Enabled{Enabled: true},
 		"m.set_displayname": csapi.Enabled{Enabled: true},
@@ -48,7 +48,11 @@ func (a *API) capabilities(context.Context, *Call, *csapi.CapabilitiesRequest) (
 		"m.profile_fields":  csapi.Enabled{Enabled: true},
 		"m.3pid_changes":    csapi.Enabled{Enabled: false},
 		"m.get_login_token": csapi.Enabled{Enabled: false},
-	}}, nil
+	}
+	if c.Session.Admin {
+		all["m.account_moderation"] = csapi.AccountModeration{Lock: true}
+	}
+	return &csapi.CapabilitiesResponse{Capabilities: all}, nil
 }
 
 // wellKnown says where this server is: at PublicURL, or where it was asked when none is set.
