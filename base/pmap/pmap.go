@@ -6,7 +6,7 @@
 // can be cached without end and written more than once.
 //
 // A map of up to 64 entries is one leaf. A larger one is split over 32 children by the next five bits of the hashed key,
-// and so on. Measured on 2.x GHz cloud cores (BenchmarkSet, BenchmarkGet) with keys and values that grow as event numbers
+// and so on. Measured on a Xeon in a cloud (BenchmarkSet, BenchmarkGet) with keys and values that grow as event numbers
 // do, processor time for one change or look-up, and bytes of new nodes:
 //
 //	entries   change    new nodes     look-up   whole map
