@@ -30,7 +30,7 @@ func (a *API) Guard(r *http.Request, auth route.Auth) (*Call, string, error) {
 		return c, key, err
 	}
 	c.Session, key = s, string(s.User)
-	if s.Locked && !strings.HasSuffix(r.URL.Path, "/logout") && !strings.HasSuffix(r.URL.Path, "/logout/all") {
+	if s.Locked && !logsOut(r) {
 		return c, key, fault.New(fault.UserLocked, "This account has been locked").With("soft_logout", true)
 	}
 	if auth == route.Admin && !s.Admin {
@@ -38,6 +38,16 @@ func (a *API) Guard(r *http.Request, auth route.Auth) (*Call, string, error) {
 	}
 	a.Accounts.Seen(s, c.Remote, c.UserAgent)
 	return c, key, nil
+}
+
+// logsOut says whether the request is one that a locked account may make. The whole path counts: its last segment may be a
+// transaction id.
+func logsOut(r *http.Request) bool {
+	switch r.URL.EscapedPath() {
+	case "/_matrix/client/v3/logout", "/_matrix/client/v3/logout/all", "/_matrix/client/r0/logout", "/_matrix/client/r0/logout/all":
+		return true
+	}
+	return false
 }
 
 func bearer(r *http.Request) (string, bool) {

@@ -261,6 +261,7 @@ func TestLockedHTTP(t *testing.T) {
 	if got := s.call("GET", "/v3/devices", token, nil, 401, "M_USER_LOCKED"); got["soft_logout"] != true {
 		t.Errorf("got %v, want a soft logout", got)
 	}
+	s.call("PUT", "/v3/devices/logout", token, "{}", 401, "M_USER_LOCKED")
 	s.call("POST", "/v3/logout", token, nil, 200, "")
 }
 
