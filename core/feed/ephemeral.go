@@ -2,8 +2,10 @@ package feed
 
 import (
 	"encoding/json"
+	"slices"
 
 	"freehold.example/base/sqldb"
+	"freehold.example/core/ephemeral"
 	"freehold.example/core/room"
 	"freehold.example/matrix/id"
 )
@@ -38,33 +40,12 @@ func (l *look) ephemeral(s *room.Standing, fresh, receipts, typing bool, typists
 	return events, nil
 }
 
-// receiptEvent puts all receipts that moved into one m.receipt event: event, type, user. Where a user has an unthreaded
-// and a threaded receipt at one event, there is room for one only, and the unthreaded one says more.
+// receiptEvent puts all receipts that moved, but those of people the user ignores, into one m.receipt event.
 func (l *look) receiptEvent(s *room.Standing, after sqldb.Pos) (json.RawMessage, error) {
 	receipts, err := l.f.Ephemeral.Receipts(l.tx, s.RoomID, after, l.upto, l.user)
+	receipts = slices.DeleteFunc(receipts, func(r ephemeral.Receipt) bool { return l.ignored[r.User] })
 	if err != nil || len(receipts) == 0 {
 		return nil, err
 	}
-	type mark struct {
-		TS     int64  `json:"ts"`
-		Thread string `json:"thread_id,omitempty"`
-	}
-	content := map[id.Event]map[string]map[id.User]mark{}
-	for _, r := range receipts {
-		if l.ignored[r.User] {
-			continue
-		}
-		types := content[r.Event]
-		if types == nil {
-			types = map[string]map[id.User]mark{}
-			content[r.Event] = types
-		}
-		if types[r.Type] == nil {
-			types[r.Type] = map[id.User]mark{}
-		}
-		if old, there := types[r.Type][r.User]; !there || old.Thread != "" && r.Thread == "" {
-			types[r.Type][r.User] = mark{TS: r.TS, Thread: r.Thread}
-		}
-	}
-	return json.Marshal(map[string]any{"type": "m.receipt", "content": content})
+	return json.Marshal(map[string]any{"type": "m.receipt", "content": ephemeral.Content(receipts)})
 }

@@ -36,14 +36,14 @@ type Config struct {
 	MaxUserFiles int64 // files of one user; 100,000
 	MaxPending   int64 // ids one user may have reserved without uploading; 20
 	MaxPixels    int64 // pixels of a picture that thumbnails are made of; 40 million
-	Thumbnailers int   // thumbnails made at the same time; 2
+	MaxAtOnce    int   // thumbnails made at the same time; 2
 }
 
 // Check names the limit that is wrong.
 func (c Config) Check() error {
 	for name, n := range map[string]int64{
 		"max_upload": c.MaxUpload, "max_user": c.MaxUser, "max_total": c.MaxTotal, "max_user_files": c.MaxUserFiles,
-		"max_pending": c.MaxPending, "max_pixels": c.MaxPixels, "thumbnailers": int64(c.Thumbnailers),
+		"max_pending": c.MaxPending, "max_pixels": c.MaxPixels, "max_at_once": int64(c.MaxAtOnce),
 	} {
 		if n < 0 {
 			return fmt.Errorf("%s: %d is negative", name, n)
@@ -78,10 +78,10 @@ func New(c Config) (*Media, error) {
 			*limit.set = limit.value
 		}
 	}
-	if c.Thumbnailers == 0 {
-		c.Thumbnailers = 2
+	if c.MaxAtOnce == 0 {
+		c.MaxAtOnce = 2
 	}
-	return &Media{Config: c, making: make(chan struct{}, c.Thumbnailers)}, nil
+	return &Media{Config: c, making: make(chan struct{}, c.MaxAtOnce)}, nil
 }
 
 // ID is a media id of this server: the last part of an mxc URI.

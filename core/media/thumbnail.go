@@ -162,7 +162,7 @@ func (m *Media) original(ctx context.Context, r *row) (*File, error) {
 		_, err = f.Seek(0, io.SeekStart)
 	}
 	if err != nil {
-		f.Close()
+		_ = f.Close() // the first error says more
 		return nil, errNoPicture.Because(err)
 	}
 	face := m.face(r, "image/"+format)
