@@ -387,3 +387,33 @@ func TestPresenceOff(t *testing.T) {
 		t.Errorf("got %v, %v", p, err)
 	}
 }
+
+// A sync that is far behind the log of changes still gets them all, each user once.
+func TestPresenceFarBehind(t *testing.T) {
+	e := New(Config{Now: time.Now, Bus: new(bus.Local), Rooms: fewRooms{}, Presence: true})
+	defer e.Close()
+	start := e.Serial()
+	var middle Serial
+	for i := range 5 * maxLog {
+		if i == 4*maxLog {
+			middle = e.Serial()
+		}
+		state := []string{Online, Unavailable}[i/10%2]
+		user := id.User([]byte{'@', byte('a' + i%10)})
+		e.change(user, func(s *somebody, now time.Time) {
+			s.devices["A"] = presentAt{state, now.Add(time.Hour)}
+			s.active = now
+		})
+	}
+	if len(e.presence.log) > 2*maxLog || e.presence.lost == 0 {
+		t.Fatalf("the log has %d changes", len(e.presence.log))
+	}
+	for _, since := range []Serial{0, start, middle} {
+		if got := e.changedSince(since); len(got) != 10 {
+			t.Errorf("since %d: got %d users, want 10", since, len(got))
+		}
+	}
+	if got := e.changedSince(e.Serial()); len(got) != 0 {
+		t.Errorf("got %v since now", got)
+	}
+}

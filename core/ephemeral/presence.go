@@ -33,9 +33,27 @@ const (
 type presence struct {
 	mu     sync.Mutex // guards all below; held for map operations only
 	people map[id.User]*somebody
-	latest Serial      // greatest serial of anybody
+	log    []change    // the newest changes, oldest first: what a sync that is not far behind looks through
+	lost   Serial      // greatest serial that is no longer in the log
 	sweep  *time.Timer // nil while nobody is here
 	closed bool
+}
+
+// maxLog is how many changes are remembered in order.
+const maxLog = 4096
+
+type change struct {
+	serial Serial
+	user   id.User
+}
+
+// noted remembers that the user's serial has moved. The caller holds the lock.
+func (p *presence) noted(user id.User, serial Serial) {
+	if len(p.log) == 2*maxLog {
+		p.lost = p.log[maxLog-1].serial
+		p.log = append(p.log[:0], p.log[maxLog:]...)
+	}
+	p.log = append(p.log, change{serial, user})
 }
 
 // somebody is one user: the state is the most present of all devices.
@@ -124,7 +142,9 @@ func (e *Ephemeral) change(user id.User, change func(*somebody, time.Time)) (new
 	before := s.serial
 	change(s, now)
 	e.settle(s, now)
-	p.latest = max(p.latest, s.serial)
+	if s.serial != before {
+		p.noted(user, s.serial)
+	}
 	if p.sweep == nil && !p.closed && len(s.devices) > 0 {
 		p.sweep = time.AfterFunc(sweepEvery, e.sweepPresence)
 	}
@@ -184,8 +204,8 @@ func (e *Ephemeral) expirePresence() (changed []id.User) {
 		}
 		before := s.serial
 		e.settle(s, now)
-		p.latest = max(p.latest, s.serial)
 		if s.serial != before {
+			p.noted(u, s.serial)
 			changed = append(changed, u)
 		}
 		here = here || len(s.devices) > 0
@@ -258,13 +278,21 @@ func (e *Ephemeral) changedSince(since Serial) []Presence {
 	p := e.presence
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.latest <= since {
-		return nil
-	}
 	var out []Presence
-	for u, s := range p.people {
-		if s.serial > since && (since != 0 || s.state != Offline) {
-			out = append(out, s.show(u, now))
+	if since < p.lost || since == 0 {
+		for u, s := range p.people {
+			if s.serial > since && (since != 0 || s.state != Offline) {
+				out = append(out, s.show(u, now))
+			}
+		}
+	} else {
+		for _, c := range slices.Backward(p.log) {
+			if c.serial <= since {
+				break
+			}
+			if s := p.people[c.user]; s.serial == c.serial { // else there is a newer one
+				out = append(out, s.show(c.user, now))
+			}
 		}
 	}
 	slices.SortFunc(out, func(a, b Presence) int { return strings.Compare(string(a.User), string(b.User)) })
