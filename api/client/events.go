@@ -37,6 +37,7 @@ func (a *API) sendEvent(ctx context.Context, c *Call, r *csapi.SendRequest) (*cs
 	if err != nil {
 		return nil, err
 	}
+	a.Ephemeral.Active(ctx, c.Session.User)
 	return &csapi.EventIDResponse{Event: sent}, nil
 }
 

@@ -43,6 +43,9 @@ func (e *Ephemeral) SetTyping(ctx context.Context, user id.User, room id.Room, t
 	if timeout != nil {
 		long = min(*timeout, longestTyper)
 	}
+	if typing {
+		e.Active(ctx, user)
+	}
 	if !e.setTyping(user, room, typing, long) {
 		return nil
 	}
