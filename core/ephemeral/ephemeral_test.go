@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -416,4 +417,31 @@ func TestPresenceFarBehind(t *testing.T) {
 	if got := e.changedSince(e.Serial()); len(got) != 0 {
 		t.Errorf("got %v since now", got)
 	}
+}
+
+// Everything at once, for the race detector: timers, typists, devices and readers.
+func TestConcurrently(t *testing.T) {
+	e := newEphemeral(t, sqldbtest.SQLite(t, schema.FS))
+	var wg sync.WaitGroup
+	for n := range 8 {
+		user := []id.User{alice, bob}[n%2]
+		wg.Go(func() {
+			for i := range 50 {
+				if err := e.SetTyping(t.Context(), user, room1, i%3 > 0, ms(i%5)); err != nil {
+					t.Error(err)
+				}
+				e.Seen(t.Context(), user, "A", []string{Online, Unavailable}[i%2], 0)
+				e.TypingSince(room1, 0)
+				presenceSince(t, e, bob, e.Serial()-5)
+				if i%10 == 0 {
+					e.sweepPresence()
+					err := e.SetReceipts(t.Context(), user, room1, Mark{Type: Read, Event: []id.Event{"$a", "$b"}[i%2]})
+					if err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
 }

@@ -114,7 +114,7 @@ func TestProfile(t *testing.T) {
 		setField(t, p, "avatar_url", `""`)
 		_, err = p.Field(ctx, alice, "avatar_url")
 		wantFault(t, err, fault.NotFound)
-		told := []string{"@alice:s1 Alice ", "@alice:s1 Alice any string", "@alice:s1 Alice "}
+		told := []string{"@alice:s1 Alice ", "@alice:s1 Alice ", "@alice:s1 Alice any string", "@alice:s1 Alice "}
 		if d := cmp.Diff(told, rooms.told); d != "" {
 			t.Errorf("what the rooms were told (-want +got):\n%s", d)
 		}

@@ -150,20 +150,18 @@ func (p *People) change(ctx context.Context, user id.User, field string, value j
 		return err
 	}
 	defer unlock()
-	var changed bool
 	var name, avatar string
 	err = p.DB.Write(ctx, func(tx *sqldb.Tx) error {
 		fields, err := readProfile(tx, user)
 		if err != nil {
 			return err
 		}
-		if changed = !bytes.Equal(fields[field], value); !changed {
-			return nil
-		}
-		if value == nil {
+		switch {
+		case bytes.Equal(fields[field], value): // no change
+		case value == nil:
 			delete(fields, field)
 			_, err = tx.Exec(sqlDropField, string(user), field)
-		} else {
+		default:
 			fields[field] = value
 			if profileSize(fields) >= maxProfile {
 				return fault.New(fault.ProfileTooLarge, "The profile would be larger than 64 KiB")
@@ -173,10 +171,11 @@ func (p *People) change(ctx context.Context, user id.User, field string, value j
 		name, avatar = text(fields[fieldName]), text(fields[fieldAvatar])
 		return err
 	})
-	if err != nil || !changed || !inMembers(field) {
+	if err != nil || !inMembers(field) {
 		return err
 	}
-	// The profile is changed for good; that the caller hangs up must not leave half of the rooms behind.
+	// The profile is changed for good; that the caller hangs up must not leave half of the rooms behind. Also when it was
+	// so already: the server may have died before it had told them all, and rooms that know will not be told twice.
 	if err := p.Rooms.SetMemberProfile(context.WithoutCancel(ctx), user, name, avatar); err != nil {
 		return fmt.Errorf("tell the rooms of a new profile: %w", err)
 	}
