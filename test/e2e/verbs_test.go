@@ -128,10 +128,7 @@ func (d *device) Sees(room roomID, text string) *event.Event {
 	d.t.Helper()
 	var found *event.Event
 	d.until("the message "+text, func() bool {
-		found = d.find(room, func(e *event.Event) bool {
-			m, ok := e.Content.Parsed.(*event.MessageEventContent)
-			return ok && m.Body == text
-		})
+		found = d.find(room, isText(text))
 		return found != nil
 	})
 	return found
@@ -158,4 +155,38 @@ func (d *device) isSealed(room roomID, event_ eventID) bool {
 	e, err := d.client.GetEvent(d.ctx, room, event_)
 	d.must("fetch an event", err)
 	return e.Type.Type == event.EventEncrypted.Type
+}
+
+func isText(text string) func(*event.Event) bool {
+	return func(e *event.Event) bool {
+		m, ok := e.Content.Parsed.(*event.MessageEventContent)
+		return ok && m.Body == text
+	}
+}
+
+// ReadsBack fetches the history before the last gap of the timeline, to the beginning.
+func (d *device) ReadsBack(id roomID) {
+	d.t.Helper()
+	r := d.rooms[id]
+	var old []*event.Event
+	for from := r.gap; from != ""; {
+		page, err := d.client.Messages(d.ctx, id, from, "", mautrix.DirectionBackward, nil, 10)
+		d.must("read back", err)
+		for _, e := range page.Chunk {
+			if r.seen[e.ID] {
+				d.t.Errorf("%s reads event %s twice", d.name, e.ID)
+			}
+			r.seen[e.ID] = true
+			e.Type.Class = event.MessageEventType
+			if e.StateKey != nil {
+				e.Type.Class = event.StateEventType
+			}
+			_ = e.Content.ParseRaw(e.Type)
+			old = append(old, e)
+		}
+		from = page.End
+	}
+	r.gap = ""
+	slices.Reverse(old)
+	r.timeline = append(old, r.timeline...)
 }
