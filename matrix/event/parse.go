@@ -178,6 +178,8 @@ func (e *Event) read(f *fields) error {
 		}
 	} else if e.room, err = identifier("room_id", f.room, id.ParseRoom); err != nil {
 		return err
+	} else if e.room.Server() == "" && !v.RoomIDIsCreateHash {
+		return invalid("room_id: has no server name")
 	}
 	if v.EventID == version.IDGiven {
 		if e.id, err = identifier("event_id", f.id, id.ParseEvent); err != nil {
