@@ -11,7 +11,6 @@ import (
 	"reflect"
 	"strconv"
 	"sync"
-	"time"
 	"unicode/utf8"
 
 	"freehold.example/matrix/fault"
@@ -50,7 +49,7 @@ func JSON[C, Req, Resp any](h func(ctx context.Context, c *C, r *Req) (*Resp, er
 		},
 		serve: func(w http.ResponseWriter, r *http.Request, c *C, params Params) error {
 			req := new(Req)
-			if err := p.fill(reflect.ValueOf(req), w, r, params); err != nil {
+			if err := p.fill(reflect.ValueOf(req), r, params); err != nil {
 				return err
 			}
 			resp, err := h(r.Context(), c, req)
@@ -117,22 +116,15 @@ var (
 	noStore         = []string{"no-store"}
 )
 
-// bodyTime is how long a caller may take to send a JSON body.
-const bodyTime = time.Minute
-
 // readBody reads the whole body into b.
-func readBody(w http.ResponseWriter, r *http.Request, b *bytes.Buffer) error {
+func readBody(r *http.Request, b *bytes.Buffer) error {
 	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
 		return nil
 	}
 	if r.ContentLength > 0 {
 		b.Grow(int(r.ContentLength) + bytes.MinRead)
 	}
-	// A writer without deadlines is one of a test. The deadline is lifted afterwards: it would end the request's context.
-	rc := http.NewResponseController(w)
-	_ = rc.SetReadDeadline(time.Now().Add(bodyTime))
 	_, err := b.ReadFrom(r.Body)
-	_ = rc.SetReadDeadline(time.Time{})
 	switch {
 	case err == nil:
 		return nil
@@ -142,7 +134,7 @@ func readBody(w http.ResponseWriter, r *http.Request, b *bytes.Buffer) error {
 	if big, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return tooLarge(big.Limit)
 	}
-	return fault.New(fault.NotJSON, "The body could not be read").Because(err)
+	return fault.New(fault.NotJSON, "The body did not come in time").Because(err)
 }
 
 // decode parses body into v.

@@ -149,9 +149,9 @@ func (p *plan) checkPath(names []string) error {
 }
 
 // fill reads the request into v, a pointer to the request struct: first the body, then the rest over it.
-func (p *plan) fill(v reflect.Value, w http.ResponseWriter, r *http.Request, params Params) error {
+func (p *plan) fill(v reflect.Value, r *http.Request, params Params) error {
 	if (p.body || p.raw != nil) && r.Method != http.MethodGet && r.Method != http.MethodHead {
-		if err := p.fillBody(v, w, r); err != nil {
+		if err := p.fillBody(v, r); err != nil {
 			return err
 		}
 	}
@@ -180,13 +180,13 @@ func (p *plan) fill(v reflect.Value, w http.ResponseWriter, r *http.Request, par
 	return nil
 }
 
-func (p *plan) fillBody(v reflect.Value, w http.ResponseWriter, r *http.Request) error {
+func (p *plan) fillBody(v reflect.Value, r *http.Request) error {
 	b := new(bytes.Buffer)
 	if p.raw == nil {
 		b = buffers.Get().(*bytes.Buffer) // encoding/json keeps nothing of what it is given
 		defer release(b)
 	}
-	if err := readBody(w, r, b); err != nil {
+	if err := readBody(r, b); err != nil {
 		return err
 	}
 	body := bytes.TrimSpace(b.Bytes())

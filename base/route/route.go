@@ -69,8 +69,10 @@ type Endpoint[C any] struct {
 // Raw makes an endpoint that writes its own answer: media, redirects, pages. An error that it returns before it has
 // written anything is answered as any other. r.Body is capped at the row's size.
 func Raw[C any](h func(w http.ResponseWriter, r *http.Request, c *C, p Params) error) Endpoint[C] {
-	return Endpoint[C]{serve: h, kind: "raw"}
+	return Endpoint[C]{serve: h, kind: kindRaw}
 }
+
+const kindRaw = "raw"
 
 // Params are the named segments of a path, percent-decoded once.
 type Params struct{ names, values []string }

@@ -36,6 +36,7 @@ func (t *Table[C]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	rec := &record{id: t.ids.next()}
 	out := &writer{ResponseWriter: w}
+	in := timeBody(w, r)
 	if t.cors {
 		allowAnyOrigin(out.Header())
 	}
@@ -49,6 +50,7 @@ func (t *Table[C]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if found.found == nil {
 		t.fail(out, rec, notFound(&found, known, out.Header()))
 	} else {
+		in.portions = found.found.row.Serve.kind == kindRaw
 		observe, path = found.found.observe, found.found.row.Path
 		r = r.WithContext(context.WithValue(r.Context(), contextKey{}, rec))
 		c = t.call(out, r, rec, &found)
