@@ -19,6 +19,7 @@ import (
 type (
 	roomID  = id.RoomID
 	eventID = id.EventID
+	userID  = id.UserID
 )
 
 // patience is how long a device waits for what it should see.
@@ -47,8 +48,8 @@ type room struct {
 	seen       map[eventID]bool
 	state      map[event.Type]map[string]*event.Event
 	gap        string // where history is missing since the last limited timeline: the token to page back from
-	typing     []id.UserID
-	receipts   map[id.UserID]eventID
+	typing     []userID
+	receipts   map[userID]eventID
 	unread     int
 	highlights int
 	data       map[string]*event.Event
@@ -68,7 +69,7 @@ func (d *device) prepare() {
 }
 
 // signedIn is the moment a device has its token: it makes its keys and publishes them.
-func (d *device) signedIn(user id.UserID, name id.DeviceID, token string) {
+func (d *device) signedIn(user userID, name id.DeviceID, token string) {
 	d.t.Helper()
 	d.client.UserID, d.client.DeviceID, d.client.AccessToken = user, name, token
 	d.state = mautrix.NewMemoryStateStore()
@@ -78,7 +79,7 @@ func (d *device) signedIn(user id.UserID, name id.DeviceID, token string) {
 	d.must("publish keys", d.olm.ShareKeys(d.ctx, 0))
 }
 
-func (d *device) id() id.UserID { return d.client.UserID }
+func (d *device) id() userID { return d.client.UserID }
 
 func (d *device) must(what string, err error) {
 	d.t.Helper()
@@ -143,15 +144,13 @@ func (d *device) enter(id roomID, now event.Membership) *room {
 	if r == nil || r.membership == event.MembershipInvite && now == event.MembershipJoin {
 		r = &room{
 			seen: map[eventID]bool{}, state: map[event.Type]map[string]*event.Event{},
-			receipts: map[idUser]eventID{}, data: map[string]*event.Event{},
+			receipts: map[userID]eventID{}, data: map[string]*event.Event{},
 		}
 		d.rooms[id] = r
 	}
 	r.membership = now
 	return r
 }
-
-type idUser = id.UserID
 
 func (d *device) takeState(id roomID, events []*event.Event) {
 	for _, e := range events {
@@ -250,11 +249,11 @@ func (d *device) describe() string {
 }
 
 // members are the users a message must be encrypted for.
-func (d *device) members(id roomID) []id.UserID {
-	var users []idUser
+func (d *device) members(id roomID) []userID {
+	var users []userID
 	for user, e := range d.rooms[id].state[event.StateMember] {
 		if m := e.Content.AsMember().Membership; m == event.MembershipJoin || m == event.MembershipInvite {
-			users = append(users, idUser(user))
+			users = append(users, userID(user))
 		}
 	}
 	slices.Sort(users)

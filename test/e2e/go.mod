@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	freehold.example v0.0.0
+	github.com/google/go-cmp v0.7.0
 	github.com/rs/zerolog v1.35.1
 	maunium.net/go/mautrix v0.30.0
 )

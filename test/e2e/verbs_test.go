@@ -150,9 +150,9 @@ func (d *device) find(room roomID, match func(*event.Event) bool) *event.Event {
 }
 
 // isSealed says whether the server holds this event encrypted, and so without its text.
-func (d *device) isSealed(room roomID, event_ eventID) bool {
+func (d *device) isSealed(room roomID, sent eventID) bool {
 	d.t.Helper()
-	e, err := d.client.GetEvent(d.ctx, room, event_)
+	e, err := d.client.GetEvent(d.ctx, room, sent)
 	d.must("fetch an event", err)
 	return e.Type.Type == event.EventEncrypted.Type
 }
