@@ -310,6 +310,24 @@ func TestLogKeepsSecrets(t *testing.T) {
 	}
 }
 
+// Who still waits when the server stops is told to try again; it is not our failure in the log.
+func TestCancelled(t *testing.T) {
+	rows := []route.Row[call]{{Method: "GET", Path: "/wait", Serve: route.JSON(func(ctx context.Context, _ *call, _ *empty) (*empty, error) {
+		return nil, ctx.Err()
+	})}}
+	table, logged := newTable(t, rows)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	w := httptest.NewRecorder()
+	table.ServeHTTP(w, httptest.NewRequest("GET", "/wait", nil).WithContext(ctx))
+	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
+		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+	if !strings.Contains(logged.String(), `"status":499`) || !strings.Contains(logged.String(), `"level":"INFO"`) {
+		t.Errorf("got %s", logged)
+	}
+}
+
 func TestPanicIsLoggedWithStack(t *testing.T) {
 	table, logged := newTable(t, apiRows())
 	w := do(table, "GET", "/v1/panics", "")

@@ -22,6 +22,9 @@ import (
 // statusGone is logged, never sent: the caller went away before there was an answer (nginx's 499).
 const statusGone = 499
 
+var errStopping = fault.New(fault.Unknown, "The server is stopping, please try again").
+	WithStatus(http.StatusServiceUnavailable).After(2 * time.Second)
+
 // record is what the one log line of a request is made of.
 type record struct {
 	id    string
@@ -100,7 +103,9 @@ func (t *Table[C]) call(w *writer, r *http.Request, rec *record, s *search[C]) (
 	case err == nil && !w.wrote:
 		w.WriteHeader(http.StatusOK)
 	case err != nil && r.Context().Err() != nil && errors.Is(err, context.Canceled):
-		w.status, rec.cause = statusGone, err
+		// Most likely nobody is there to read this; when the server is stopping, somebody is.
+		t.fail(w, rec, errStopping.Because(err))
+		w.status = statusGone
 	case err != nil:
 		t.fail(w, rec, err)
 	}
