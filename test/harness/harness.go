@@ -276,8 +276,13 @@ var build = sync.OnceValues(func() (string, error) {
 // Main is for TestMain: it runs the tests and removes what they built.
 func Main(m *testing.M) {
 	code := m.Run()
+	Clean()
+	os.Exit(code)
+}
+
+// Clean removes the built program, for a TestMain of its own.
+func Clean() {
 	if binaries != "" {
 		_ = os.RemoveAll(binaries) // in the temporary directory
 	}
-	os.Exit(code)
 }
