@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -194,4 +196,57 @@ func TestClockOffset(t *testing.T) {
 	if d := time.Until(s.config.Now()); d < 71*time.Hour || d > 73*time.Hour {
 		t.Errorf("the clock is %s ahead, want 72h", d)
 	}
+}
+
+// From nothing to a signed-in administrator, as a new user would.
+func TestFirstAccount(t *testing.T) {
+	_, base, out, stop := start(t)
+	var link string
+	for range 100 {
+		if link = regexp.MustCompile(`/setup\?token=\w+`).FindString(out.String()); link != "" {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if status, body := get(t, base+"/"); status != 200 || !strings.Contains(body, english) {
+		t.Errorf("the root: got %d %s", status, body)
+	}
+	status, body := get(t, base+link)
+	if link == "" || status != 200 || !strings.Contains(body, "<form") {
+		t.Fatalf("the link %s: got %d %s", link, status, body)
+	}
+	form := url.Values{"token": {link[len("/setup?token="):]}, "name": {"alice"}, "password": {"correct horse"}, "again": {"correct horse"}}
+	if status, body := send(t, base+"/setup", "application/x-www-form-urlencoded", form.Encode()); status != 200 {
+		t.Fatalf("the form: got %d %s", status, body)
+	}
+	status, body = send(t, base+"/_matrix/client/v3/login", "application/json",
+		`{"type":"m.login.password","identifier":{"type":"m.id.user","user":"alice"},"password":"correct horse"}`)
+	if status != 200 || !strings.Contains(body, `"user_id":"@alice:localhost"`) {
+		t.Errorf("login: got %d %s", status, body)
+	}
+	stop()
+	if strings.Contains(out.String(), "correct horse") || strings.Count(out.String(), form.Get("token")) != 1 {
+		t.Errorf("the output tells too much: %s", out)
+	}
+}
+
+const english = "A Matrix homeserver lives here"
+
+func send(t *testing.T, url, kind, body string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", kind)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(answer)
 }
