@@ -1,30 +1,43 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 )
 
-// prompt asks on a terminal, without showing what is typed; done restores the terminal. Elsewhere it does nothing.
-func prompt(c console, text string) (done func()) {
-	f, ok := c.in.(*os.File)
+func isTerminal(in io.Reader) bool {
+	f, ok := in.(*os.File)
 	if !ok {
-		return func() {}
+		return false
 	}
 	info, err := f.Stat()
-	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
-		return func() {}
-	}
-	fmt.Fprint(c.err, text)
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// askPassword asks a person, twice, without showing what is typed.
+func askPassword(c console) (string, error) {
 	stty := func(arg string) {
 		cmd := exec.Command("stty", arg)
-		cmd.Stdin = f
+		cmd.Stdin = c.in
 		_ = cmd.Run() // without stty the password is shown, which is still better than nothing
 	}
 	stty("-echo")
-	return func() {
-		stty("echo")
+	defer stty("echo")
+	var typed [2]string
+	for i, text := range []string{"Password: ", "Once more: "} {
+		fmt.Fprint(c.err, text)
+		line, err := firstLine(c.in)
 		fmt.Fprintln(c.err)
+		if err != nil {
+			return "", err
+		}
+		typed[i] = line
 	}
+	if typed[0] != typed[1] {
+		return "", errors.New("the two passwords differ")
+	}
+	return typed[0], nil
 }

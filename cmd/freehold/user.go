@@ -92,7 +92,8 @@ func addUser(ctx context.Context, c console, s *runningServer, name, file string
 	return nil
 }
 
-// readPassword takes the first line of a file or of standard input. It is never an argument: others can see those.
+// readPassword takes the first line of a file or of standard input; a person is asked twice. It is never an argument:
+// others can see those.
 func readPassword(c console, file string) (string, error) {
 	in := c.in
 	if file != "" {
@@ -102,9 +103,13 @@ func readPassword(c console, file string) (string, error) {
 		}
 		defer f.Close()
 		in = f
-	} else {
-		defer prompt(c, "Password: ")()
+	} else if isTerminal(c.in) {
+		return askPassword(c)
 	}
+	return firstLine(in)
+}
+
+func firstLine(in io.Reader) (string, error) {
 	line, err := bufio.NewReader(io.LimitReader(in, 4096)).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", err
