@@ -1,0 +1,4 @@
+package oracle
+
+type authCase struct{}
+type stateCase struct{}
