@@ -95,7 +95,7 @@ func TestDocsCoverage(t *testing.T) {
 		}
 	}
 	var done, missing []string
-	for _, line := range strings.Split(strings.TrimSpace(string(text)), "\n") {
+	for line := range strings.SplitSeq(strings.TrimSpace(string(text)), "\n") {
 		f := strings.Split(line, "\t")
 		if f[0] != "client-server" {
 			continue

@@ -3,6 +3,7 @@ package client
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -96,9 +97,7 @@ func (s *site) login(name string, more map[string]any) answer {
 	body := map[string]any{
 		"type": "m.login.password", "identifier": map[string]any{"type": "m.id.user", "user": name}, "password": "secret " + name,
 	}
-	for k, v := range more {
-		body[k] = v
-	}
+	maps.Copy(body, more)
 	return s.call("POST", "/v3/login", "", body, 200, "")
 }
 

@@ -138,8 +138,7 @@ func BenchmarkRead(b *testing.B) {
 				config = sqldb.Config{URL: sqldbtest.Postgres(b)}
 			}
 			db := sqldbtest.Open(b, benchSchema, config)
-			ctx, cancel := context.WithCancel(context.Background())
-			defer cancel()
+			ctx := b.Context()
 			err := db.Write(ctx, func(tx *sqldb.Tx) error {
 				for i := range 1000 {
 					if _, err := tx.Exec(`INSERT INTO room (nid, head, depth) VALUES ($1, 0, 0)`, i); err != nil {

@@ -14,7 +14,7 @@ import (
 func TestWindow(t *testing.T) { // B271-B280
 	users := func(names string) []id.User {
 		var out []id.User
-		for _, n := range strings.Fields(names) {
+		for n := range strings.FieldsSeq(names) {
 			out = append(out, id.User(n))
 		}
 		return out

@@ -2,6 +2,7 @@ package visible_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"freehold.example/matrix/authrule"
@@ -30,12 +31,12 @@ func TestAllowed(t *testing.T) {
 		{"", false, "ynnnn"},
 		{"secret", true, "yyyyy"},
 	} {
-		got := ""
+		var got strings.Builder
 		for _, m := range memberships {
-			got += yes(visible.Allowed(test.history, m, test.joinedLater))
+			got.WriteString(yes(visible.Allowed(test.history, m, test.joinedLater)))
 		}
-		if got != test.want {
-			t.Errorf("%s, joined later %v: got %s, want %s for %v", test.history, test.joinedLater, got, test.want, memberships)
+		if got.String() != test.want {
+			t.Errorf("%s, joined later %v: got %s, want %s for %v", test.history, test.joinedLater, got.String(), test.want, memberships)
 		}
 	}
 }
