@@ -64,7 +64,7 @@ func (s *Server) open(ctx context.Context) error {
 	if err := s.openParts(); err != nil {
 		return err
 	}
-	return s.openListeners()
+	return s.openListeners(ctx)
 }
 
 // openDir makes the data directory, and refuses one that belongs to another server name: everything in it is signed with
@@ -109,7 +109,7 @@ func (s *Server) openDatabase(ctx context.Context) error {
 	return nil
 }
 
-func (s *Server) openListeners() error {
+func (s *Server) openListeners(ctx context.Context) error {
 	c := &s.config
 	limits, err := c.limits()
 	if err != nil {
@@ -147,7 +147,7 @@ func (s *Server) openListeners() error {
 		return err
 	}
 
-	l, err := net.Listen("tcp", c.ListenClient)
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", c.ListenClient)
 	if err != nil {
 		return fmt.Errorf("listen_client: %w (is another server running? choose another port with FREEHOLD_LISTEN_CLIENT)", err)
 	}

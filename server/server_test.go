@@ -124,7 +124,7 @@ func TestStopsInTime(t *testing.T) {
 	})
 	go func() {
 		defer close(done)
-		resp, err := http.Get("http://" + s.ClientAddr()) //nolint:noctx // ends with the server
+		resp, err := http.Get("http://" + s.ClientAddr())
 		if err == nil {
 			resp.Body.Close()
 		}

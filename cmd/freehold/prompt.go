@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -18,9 +19,9 @@ func isTerminal(in io.Reader) bool {
 }
 
 // askPassword asks a person, twice, without showing what is typed.
-func askPassword(c console) (string, error) {
+func askPassword(ctx context.Context, c console) (string, error) {
 	stty := func(arg string) {
-		cmd := exec.Command("stty", arg)
+		cmd := exec.CommandContext(ctx, "stty", arg)
 		cmd.Stdin = c.in
 		_ = cmd.Run() // without stty the password is shown, which is still better than nothing
 	}

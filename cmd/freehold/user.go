@@ -80,7 +80,7 @@ func parseMixed(flags *flag.FlagSet, args []string) (positional []string, err er
 }
 
 func addUser(ctx context.Context, c console, s *runningServer, name, file string, admin bool) error {
-	password, err := readPassword(c, file)
+	password, err := readPassword(ctx, c, file)
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func addUser(ctx context.Context, c console, s *runningServer, name, file string
 
 // readPassword takes the first line of a file or of standard input; a person is asked twice. It is never an argument:
 // others can see those.
-func readPassword(c console, file string) (string, error) {
+func readPassword(ctx context.Context, c console, file string) (string, error) {
 	in := c.in
 	if file != "" {
 		f, err := os.Open(file)
@@ -104,7 +104,7 @@ func readPassword(c console, file string) (string, error) {
 		defer f.Close()
 		in = f
 	} else if isTerminal(c.in) {
-		return askPassword(c)
+		return askPassword(ctx, c)
 	}
 	return firstLine(in)
 }
