@@ -30,10 +30,13 @@ race: ## the tests under the race detector, in random order
 fuzz: ## every fuzz target, FUZZTIME each (30s)
 	test/fuzz.sh
 
-bench: build ## load on a real server; writes the table of docs/performance.md
+bench: ## load on a real server; writes the table of docs/performance.md
 	go run ./cmd/freehold-load -program ./freehold -out docs/performance.md
 
-gobench: ## the Go benchmarks, ten runs each, for benchstat
+gobench: build ## what a message costs, into docs/performance.md; PostgreSQL too if it is installed
+	test/bench.sh
+
+microbench: ## the benchmarks of packages, ten runs each, for benchstat
 	go test -buildvcs=false -run '^$$' -bench . -benchmem -count 10 $(PKG)
 
 fmt: ## format

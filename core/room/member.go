@@ -265,6 +265,7 @@ func (r *Rooms) renewMember(ctx context.Context, room id.Room, user id.User, dis
 	}
 	setOrDelete(content, "displayname", displayname)
 	setOrDelete(content, "avatar_url", avatarURL)
+	delete(content, "join_authorised_via_users_server") // that was for the join
 	raw, err := canon.Marshal(content)
 	if err != nil {
 		return err

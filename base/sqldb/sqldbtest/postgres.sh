@@ -1,11 +1,12 @@
 #!/bin/sh
-# A throw-away PostgreSQL server for tests, from the installed binaries: private directory, unix socket only, no fsync.
+# A throw-away PostgreSQL server for tests, from the installed binaries: private directory, unix socket only.
 #
 #   postgres.sh start   start one (or find the one running) and print its URL; it stays until `stop`
 #   postgres.sh stop    stop it and remove its directory
 #   postgres.sh run     start another, print its URL, stop it and remove everything when standard input ends
 #
-# FH_POSTGRES_DIR is the directory of `start` (default: /tmp/freehold-postgres-UID).
+# FH_POSTGRES_DIR is the directory of `start` (default: /tmp/freehold-postgres-UID). FH_POSTGRES_FSYNC=on makes commits
+# wait for the disk, for what measures or cuts power; tests do without.
 set -eu
 
 bin=
@@ -35,7 +36,7 @@ boot() { # directory, which exists and belongs to the server's user
 		cd "$dir"
 		$as env LC_ALL=C "$bin/initdb" -D "$dir/data" -U freehold -A trust -E UTF8 --locale=C -N >"$dir/initdb.log" 2>&1 ||
 			{ cat "$dir/initdb.log" >&2; exit 1; }
-		exec $as "$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c fsync=off -c full_page_writes=off \
+		exec $as "$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c fsync="$fsync" -c full_page_writes="$fsync" \
 			-c max_connections=300 -c shared_buffers=64MB -c max_wal_size=256MB -c autovacuum_naptime=60 -c jit=off
 	) >"$dir/log" 2>&1 </dev/null &
 	server=$!
@@ -58,6 +59,7 @@ own() { # directory: give it to the server's user
 	if [ -n "$as" ]; then chown "$user" "$1"; fi
 }
 
+fsync=${FH_POSTGRES_FSYNC:-off}
 fixed=${FH_POSTGRES_DIR:-/tmp/freehold-postgres-$(id -u)}
 case "${1:-}" in
 start)
@@ -91,7 +93,7 @@ run)
 	cat >/dev/null # until the test process has gone
 	;;
 *)
-	sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
+	sed -n '2,10s/^# \{0,1\}//p' "$0" >&2
 	exit 2
 	;;
 esac
