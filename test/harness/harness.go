@@ -5,6 +5,7 @@ package harness
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -61,24 +62,17 @@ type Server struct {
 // killed when the test ends; if the test has failed, the end of its log is shown.
 func Start(t testing.TB, e Engine, env ...string) *Server {
 	t.Helper()
-	s := &Server{Dir: t.TempDir(), t: t, env: env, log: filepath.Join(t.TempDir(), "log")}
+	database := ""
 	if e == Postgres {
-		s.DatabaseURL = sqldbtest.Postgres(t)
+		database = sqldbtest.Postgres(t)
 	}
-	s.URL = "http://" + freeAddress(t)
-	t.Cleanup(func() {
-		if s.cmd != nil {
-			s.Kill()
-		}
-		if t.Failed() {
-			t.Logf("the end of the server's log:\n%s", s.Log(12_000))
-		}
-	})
+	s := On(t, t.TempDir(), env...) // after the database: it has to end before that goes
+	s.DatabaseURL = database
 	s.Start()
 	return s
 }
 
-// On is a server on an existing data directory (SQLite), not started yet.
+// On is a server on an existing data directory, with SQLite. It is not started yet.
 func On(t testing.TB, dir string, env ...string) *Server {
 	t.Helper()
 	s := &Server{Dir: dir, t: t, env: env, log: filepath.Join(t.TempDir(), "log"), URL: "http://" + freeAddress(t)}
@@ -128,8 +122,16 @@ func (s *Server) Start() {
 
 // TryStart is Start for a server that may have reasons not to.
 func (s *Server) TryStart() error {
+	if err := s.Launch(); err != nil {
+		return err
+	}
+	return s.answers()
+}
+
+// Launch starts the process and does not wait for anything.
+func (s *Server) Launch() error {
 	if s.cmd != nil {
-		return fmt.Errorf("the server runs already")
+		return errors.New("the server runs already")
 	}
 	binary, err := build()
 	if err != nil {
@@ -140,19 +142,18 @@ func (s *Server) TryStart() error {
 		return err
 	}
 	defer out.Close()
-	s.cmd = exec.Command(binary, "serve")
-	s.cmd.Env, s.cmd.Stdout, s.cmd.Stderr = s.environ(), out, out
-	s.cmd.SysProcAttr = dieWithParent()
-	s.done = make(chan struct{})
-	if err := s.cmd.Start(); err != nil {
-		s.cmd = nil
+	cmd := exec.Command(binary, "serve")
+	cmd.Env, cmd.Stdout, cmd.Stderr = s.environ(), out, out
+	cmd.SysProcAttr = dieWithParent()
+	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start the server: %w", err)
 	}
-	go func() {
-		s.waited = s.cmd.Wait()
-		close(s.done)
-	}()
-	return s.answers()
+	s.cmd, s.done = cmd, make(chan struct{})
+	go func(done chan struct{}) {
+		s.waited = cmd.Wait()
+		close(done)
+	}(s.done)
+	return nil
 }
 
 // answers waits for /health.
