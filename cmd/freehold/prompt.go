@@ -20,13 +20,12 @@ func isTerminal(in io.Reader) bool {
 
 // askPassword asks a person, twice, without showing what is typed.
 func askPassword(ctx context.Context, c console) (string, error) {
-	stty := func(arg string) {
-		cmd := exec.CommandContext(ctx, "stty", arg)
+	onTerminal := func(cmd *exec.Cmd) {
 		cmd.Stdin = c.in
 		_ = cmd.Run() // without stty the password is shown, which is still better than nothing
 	}
-	stty("-echo")
-	defer stty("echo")
+	onTerminal(exec.CommandContext(ctx, "stty", "-echo"))
+	defer onTerminal(exec.CommandContext(context.WithoutCancel(ctx), "stty", "echo"))
 	var typed [2]string
 	for i, text := range []string{"Password: ", "Once more: "} {
 		fmt.Fprint(c.err, text)

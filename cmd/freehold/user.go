@@ -97,7 +97,7 @@ func addUser(ctx context.Context, c console, s *runningServer, name, file string
 func readPassword(ctx context.Context, c console, file string) (string, error) {
 	in := c.in
 	if file != "" {
-		f, err := os.Open(file)
+		f, err := os.Open(file) //nolint:gosec // the operator names a file of his own
 		if err != nil {
 			return "", err
 		}
