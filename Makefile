@@ -1,7 +1,9 @@
 # Freehold. `make run` starts it, `make test` is what continuous integration runs, `make check` is for before a commit.
 
 SHELL := /bin/bash
-export HOME ?= /tmp
+ifeq ($(HOME),)
+export HOME := /tmp/freehold-home
+endif
 export PATH := $(PATH):/usr/local/go/bin
 # A clone whose owner git does not trust cannot be asked for its revision; a build must not fail for that.
 VCS := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false)
@@ -14,6 +16,7 @@ run: build ## build and start the server on http://localhost:8008
 	./freehold serve
 
 build: ## one static binary, ./freehold
+	@command -v go >/dev/null || { echo "Go is not installed: https://go.dev/dl, version $$(sed -n "s/^go //p" go.mod) or later" >&2; exit 1; }
 	CGO_ENABLED=0 go build -trimpath -buildvcs=$(VCS) -o freehold ./cmd/freehold
 
 test: ## everything, from a fresh clone: both databases, race detector, separate modules, fuzzing, crashes
