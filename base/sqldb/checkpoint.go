@@ -102,7 +102,7 @@ func (c *checkpoints) copy(ctx context.Context, all bool) error {
 		return err
 	}
 	// The numbers are of the log as it was when the copying began: by now more may have been written.
-	if length, copied, err = c.pragma(ctx, sqlCopyLog); err != nil || length < c.restartAt {
+	if length, _, err = c.pragma(ctx, sqlCopyLog); err != nil || length < c.restartAt {
 		return err
 	}
 	c.restarts.Add(1)

@@ -63,8 +63,8 @@ func TestValues(t *testing.T) {
 			t.Errorf("(-in +out):\n%s", diff)
 		}
 		err = db.Read(t.Context(), func(tx *sqldb.Tx) error {
-			_, err := tx.Query(`SELECT $1`, uint64(math.MaxUint64))
-			return err
+			var n int64
+			return tx.Row(`SELECT $1`, uint64(math.MaxUint64)).Scan(&n)
 		})
 		if err == nil || !strings.Contains(err.Error(), "$1") {
 			t.Errorf("got %v for a number that does not fit, want an error that names the argument", err)

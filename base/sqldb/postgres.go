@@ -26,13 +26,13 @@ var postgresDialect = &dialect{
 	trips: true,
 	aborted: func(c *sql.Conn) bool {
 		status := byte('E')
-		c.Raw(func(d any) error {
+		err := c.Raw(func(d any) error {
 			if c, ok := d.(*stdlib.Conn); ok {
 				status = c.Conn().PgConn().TxStatus()
 			}
 			return nil
 		})
-		return status != 'T' // in a transaction that has not failed
+		return err != nil || status != 'T' // 'T': in a transaction that has not failed
 	},
 	maxBatch: 60, // more than 64 subtransactions make every snapshot look them up on disk
 	retriable: func(err error) bool {

@@ -2,13 +2,14 @@ package sqldb
 
 import (
 	"context"
+	"errors"
 	"sync"
 )
 
 // Pending is a write that has been queued.
 type Pending struct {
 	fn    func(*Tx) error
-	ctx   context.Context // a write whose caller has gone before its turn is not run; nil for Submit
+	ctx   context.Context // a write whose caller has gone before its turn is not run
 	n     int
 	first Pos // 0 when n is 0
 	last  Pos // the last position reserved by this write, or by those before it when n is 0
@@ -39,7 +40,7 @@ func (p *Pending) Wait(ctx context.Context) error {
 // answers ErrBusy. fn may run more than once, so it assigns to what is outside of it and never adds; and it must not
 // wait for anything but its own transaction, least of all for another write.
 func (db *DB) Submit(n int, fn func(*Tx) error) *Pending {
-	return db.submit(nil, n, fn)
+	return db.submit(context.Background(), n, fn)
 }
 
 // Write is Submit with one position and Wait.
@@ -50,7 +51,7 @@ func (db *DB) Write(ctx context.Context, fn func(*Tx) error) error {
 func (db *DB) submit(ctx context.Context, n int, fn func(*Tx) error) *Pending {
 	p := &Pending{fn: fn, ctx: ctx, n: n, done: make(chan struct{})}
 	if err := db.queue.push(p); err != nil {
-		if err == ErrBusy {
+		if errors.Is(err, ErrBusy) {
 			db.stats.refused.Add(1)
 		}
 		p.err = err

@@ -87,8 +87,7 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 		open = openPostgres
 	}
 	if err := open(ctx, db); err != nil {
-		db.release()
-		return nil, err
+		return nil, errors.Join(err, db.release())
 	}
 	db.reads = make(chan *conn, c.ReadConns)
 	for range c.ReadConns {
@@ -96,14 +95,12 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	}
 	w := &writer{db: db}
 	if err := w.connect(ctx); err != nil {
-		db.release()
-		return nil, err
+		return nil, errors.Join(err, db.release())
 	}
 	high, err := w.prepareTables(ctx)
 	if err != nil {
 		w.disconnect()
-		db.release()
-		return nil, err
+		return nil, errors.Join(err, db.release())
 	}
 	db.queue.reserved = high
 	db.committed.Store(int64(high))

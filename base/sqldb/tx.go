@@ -46,8 +46,8 @@ func (c *conn) close() {
 	for _, s := range c.stmts {
 		s.Close()
 	}
-	c.sql.Raw(func(any) error { return driver.ErrBadConn })
-	c.sql.Close()
+	_ = c.sql.Raw(func(any) error { return driver.ErrBadConn }) // which is what makes database/sql drop it
+	_ = c.sql.Close()
 }
 
 func (c *conn) stmt(ctx context.Context, q string) (*sql.Stmt, error) {
@@ -155,15 +155,26 @@ func (tx *Tx) Query(q string, args ...any) (*sql.Rows, error) {
 	return r, nil
 }
 
-// Row runs a statement that yields at most one row; Scan answers sql.ErrNoRows when there is none.
-func (tx *Tx) Row(q string, args ...any) *sql.Row {
-	ctx := tx.ctx
+// Row runs a statement that yields at most one row.
+func (tx *Tx) Row(q string, args ...any) *Row {
 	if err := tx.ready(args); err != nil {
-		var cancel context.CancelCauseFunc
-		ctx, cancel = context.WithCancelCause(ctx)
-		cancel(err)
+		return &Row{err: err}
 	}
-	return tx.conn.row(ctx, q, args...)
+	return &Row{row: tx.conn.row(tx.ctx, q, args...)}
+}
+
+// Row is what Tx.Row has found.
+type Row struct {
+	row *sql.Row
+	err error // why nothing was asked
+}
+
+// Scan reads the row like sql.Row.Scan; it answers sql.ErrNoRows when there is none.
+func (r *Row) Scan(dst ...any) error {
+	if r.err != nil {
+		return r.err
+	}
+	return r.row.Scan(dst...)
 }
 
 // ready checks that the transaction is open and turns the arguments into what both drivers take the same way.

@@ -81,7 +81,7 @@ func (w *writer) run() {
 		}
 		w.commit()
 		if w.undue { // learn how the last COMMIT ended even when nobody writes
-			w.reconnect()
+			_ = w.reconnect() // otherwise the next write tries
 		}
 	}
 }
@@ -188,8 +188,7 @@ func (w *writer) attempt(grow bool) (err error) {
 
 // apply runs one write. The first needs no savepoint: when it fails, the whole transaction is begun anew.
 func (w *writer) apply(ctx context.Context, p *Pending, clean bool) error {
-	if p.ctx != nil && p.ctx.Err() != nil {
-		p.err = p.ctx.Err()
+	if p.err = p.ctx.Err(); p.err != nil {
 		return nil
 	}
 	if !clean {

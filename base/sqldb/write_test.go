@@ -282,7 +282,7 @@ func TestCallerGone(t *testing.T) {
 		if err := db.Read(ctx, func(*sqldb.Tx) error { return nil }); err != nil && !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v, want Canceled or nothing", err)
 		}
-		err := db.Read(ctx, func(tx *sqldb.Tx) error { _, err := tx.Query(`SELECT 1`); return err })
+		err := db.Read(ctx, func(tx *sqldb.Tx) error { return tx.Row(`SELECT 1`).Scan(new(int)) })
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v from a statement, want Canceled", err)
 		}
@@ -322,7 +322,7 @@ func TestTxOver(t *testing.T) {
 				return err
 			}
 			rows.Next() // and no Close
-			return nil
+			return rows.Err()
 		}
 		for _, run := range []func(context.Context, func(*sqldb.Tx) error) error{db.Write, db.Read} {
 			if err := run(t.Context(), use); err != nil {

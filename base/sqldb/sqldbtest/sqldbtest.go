@@ -101,10 +101,6 @@ func Postgres(t testing.TB) string {
 //go:embed postgres.sh
 var script string
 
-// lifeline is the script's standard input. It is kept only because a pipe that nothing refers to is closed by the garbage
-// collector, and the server with it.
-var lifeline io.Closer
-
 // server is the URL of the server that this test process uses.
 var server = sync.OnceValues(func() (string, error) {
 	if u := os.Getenv("FH_TEST_POSTGRES"); u != "" {
@@ -117,11 +113,9 @@ var server = sync.OnceValues(func() (string, error) {
 	}
 	// The script lives as long as its standard input, which the kernel closes with this process, however it ends.
 	cmd := exec.Command("sh", "-c", script, "postgres.sh", "run")
-	in, err := cmd.StdinPipe()
-	if err != nil {
+	if _, err := cmd.StdinPipe(); err != nil {
 		return "", fmt.Errorf("start PostgreSQL: %w", err)
 	}
-	lifeline = in
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return "", fmt.Errorf("start PostgreSQL: %w", err)
@@ -136,8 +130,10 @@ var server = sync.OnceValues(func() (string, error) {
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		why := new(strings.Builder)
-		bufio.NewReader(errs).WriteTo(why)
+		_, _ = io.Copy(why, errs) // as much as there is
 		return "", fmt.Errorf("start PostgreSQL: %s", strings.TrimSpace(why.String()))
 	}
+	// Waiting holds on to the pipe: the garbage collector closes one that nothing refers to, and the server would go.
+	go func() { _ = cmd.Wait() }()
 	return strings.TrimSpace(line), nil
 })
