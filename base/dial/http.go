@@ -185,7 +185,7 @@ func (b *body) stop() {
 
 // explain says which bound ended the request, if one did.
 func (b *body) explain(err error) error {
-	if err == io.EOF || b.ctx.Err() == nil {
+	if errors.Is(err, io.EOF) || b.ctx.Err() == nil {
 		return err
 	}
 	if cause := context.Cause(b.ctx); cause != nil && !errors.Is(err, cause) {

@@ -69,7 +69,7 @@ func TestGiveUp(t *testing.T) {
 			served <- err
 		}()
 		synctest.Wait()
-		if _, err := l.Lock(t.Context(), 1); err != error(ErrFull) {
+		if _, err := l.Lock(t.Context(), 1); !errors.Is(err, ErrFull) {
 			t.Errorf("got %v, want ErrFull", err)
 		}
 		if _, ok := l.TryLock(1); ok {
