@@ -223,7 +223,7 @@ func (m *membership) ban() error {
 
 func (m *membership) knock() error {
 	rule := m.s.joinRule()
-	if rule != RuleKnock && !(m.e.Version().KnockRestricted && rule == RuleKnockRestricted) {
+	if rule != RuleKnock && (rule != RuleKnockRestricted || !m.e.Version().KnockRestricted) {
 		return refuse(m.n.knock, ".1", "the join rule %q does not allow knocking", rule)
 	}
 	if m.sender != m.target {

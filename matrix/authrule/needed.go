@@ -37,8 +37,7 @@ func Needed(v *version.Version, typ string, sender id.User, stateKey *string, co
 		content = canonical
 	}
 	m := ParseMember(content)
-	switch m.Membership {
-	case Join, Invite, Knock:
+	if m.Membership == Join || m.Membership == Invite || m.Membership == Knock {
 		add(StateKey{typeJoinRules, ""})
 	}
 	if m.Membership == Invite && m.ThirdParty != nil && m.ThirdParty.hasToken {

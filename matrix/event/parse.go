@@ -324,6 +324,7 @@ func (f *fields) contentHash() ([]byte, error) {
 // "Calculating the reference hash for an event").
 func (e *Event) identify(form []byte) {
 	switch e.version.EventID {
+	case version.IDGiven:
 	case version.IDBase64:
 		sum := sha256.Sum256(form)
 		e.id = id.Event("$" + base64.RawStdEncoding.EncodeToString(sum[:]))

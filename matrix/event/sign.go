@@ -147,7 +147,7 @@ func SignJSON(object []byte, entity string, key id.Key, private ed25519.PrivateK
 func VerifyJSON(object []byte, entity string, key id.Key, pub ed25519.PublicKey) error {
 	_, members, err := canon.Members(object, canon.Unique, nil)
 	if err != nil {
-		return fmt.Errorf("%w: %v", ErrSignature, err)
+		return fmt.Errorf("%w: %w", ErrSignature, err)
 	}
 	bare, signatures := withoutSignatures(members)
 	return verify(bare, signatures, entity, key, pub)
@@ -256,7 +256,7 @@ func verify(message, signatures []byte, entity string, key id.Key, pub ed25519.P
 	}
 	signature, err := DecodeBase64(text)
 	if err != nil {
-		return fmt.Errorf("%w: by %s with key %s: %v", ErrSignature, entity, key, err)
+		return fmt.Errorf("%w: by %s with key %s: %w", ErrSignature, entity, key, err)
 	}
 	if !VerifyEd25519(pub, message, signature) {
 		return fmt.Errorf("%w: wrong one by %s with key %s", ErrSignature, entity, key)

@@ -8,6 +8,7 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"time"
 )
@@ -125,9 +126,7 @@ func (f *Fault) After(d time.Duration) *Fault { c := *f; c.RetryAfter = d; retur
 func (f *Fault) With(key string, value any) *Fault {
 	c := *f
 	c.Extra = make(map[string]any, len(f.Extra)+1)
-	for k, v := range f.Extra {
-		c.Extra[k] = v
-	}
+	maps.Copy(c.Extra, f.Extra)
 	c.Extra[key] = value
 	return &c
 }

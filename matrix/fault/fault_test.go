@@ -36,7 +36,7 @@ func TestCopies(t *testing.T) {
 	if base.Cause != nil || base.Status != http.StatusNotFound || base.RetryAfter != 0 || len(base.Extra) != 1 {
 		t.Errorf("the original was changed: %+v", base)
 	}
-	if changed.Cause != cause || changed.Status != http.StatusGone || changed.RetryAfter != time.Second ||
+	if !errors.Is(changed.Cause, cause) || changed.Status != http.StatusGone || changed.RetryAfter != time.Second ||
 		changed.Extra["a"] != 1 || changed.Extra["b"] != 2 || changed.Text != "no room" {
 		t.Errorf("got %+v", changed)
 	}

@@ -85,14 +85,14 @@ func sigiled(kind, s string, sigil byte, wantServer bool) error {
 	case !utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0:
 		return bad(kind, s, "is not clean UTF-8")
 	}
-	colon := strings.IndexByte(s, ':')
-	if colon < 0 {
+	_, after, ok := strings.Cut(s, ":")
+	if !ok {
 		if wantServer {
 			return bad(kind, s, "has no server name")
 		}
 		return nil
 	}
-	if _, err := ParseServer(s[colon+1:]); err != nil {
+	if _, err := ParseServer(after); err != nil {
 		return bad(kind, s, "has a malformed server name")
 	}
 	return nil

@@ -121,6 +121,7 @@ func (e *Event) possible(conditions []condition) bool {
 			if e.stateKey == "" {
 				return false
 			}
+		default: // the same for all: holds decides
 		}
 	}
 	return true
@@ -139,6 +140,7 @@ func (e *Event) allPersonal(conditions []condition, u *Reader) bool {
 			_, ok = e.mentioned[string(u.User)]
 		case opUserState:
 			ok = e.stateKey == u.User
+		default: // not personal
 		}
 		if !ok {
 			return false

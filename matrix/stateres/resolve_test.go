@@ -177,9 +177,10 @@ func forksOf(first stateres.StateMap, sets []stateres.StateMap) (forks []statere
 	for _, set := range sets {
 		fork := maps.Clone(set)
 		for key, name := range first {
-			if set[key] == name {
+			switch set[key] {
+			case name:
 				delete(fork, key)
-			} else if set[key] == "" {
+			case "":
 				fork[key] = ""
 			}
 		}

@@ -30,8 +30,9 @@ func ParseHistory(content []byte) History {
 	switch h := History(s); h {
 	case WorldReadable, Invited, Joined:
 		return h
+	default:
+		return Shared
 	}
-	return Shared
 }
 
 // Allowed is the rule itself: whether a user may see an event that was sent while the history visibility was h and her
