@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -30,7 +31,7 @@ func TestConfirm(t *testing.T) {
 		if err == nil {
 			return nil
 		}
-		f, ok := err.(*fault.Fault)
+		f, ok := errors.AsType[*fault.Fault](err)
 		if !ok {
 			t.Fatalf("got %v, want a fault", err)
 		}
@@ -122,7 +123,11 @@ func TestConfirmConcurrently(t *testing.T) {
 	register(t, a, "alice")
 	op := Operation{User: "@alice:s1", Name: "POST /x", Flows: [][]string{{StagePassword}}}
 	_, err := a.Confirm(t.Context(), op, nil)
-	session := err.(*fault.Fault).Extra["session"].(string)
+	f, ok := errors.AsType[*fault.Fault](err)
+	if !ok {
+		t.Fatalf("got %v, want a fault with a session", err)
+	}
+	session := f.Extra["session"].(string)
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {

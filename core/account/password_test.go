@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"strings"
 	"sync"
@@ -69,12 +70,12 @@ func TestHashesAreBounded(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	_, err = h.Hash(t.Context(), "x")
-	if f, _ := err.(*fault.Fault); f == nil || f.Code != fault.LimitExceeded || f.RetryAfter == 0 {
+	if f, ok := errors.AsType[*fault.Fault](err); !ok || f.Code != fault.LimitExceeded || f.RetryAfter == 0 {
 		t.Errorf("got %v, want M_LIMIT_EXCEEDED with a time", err)
 	}
 	cancel()
 	wg.Wait()
-	if waited != context.Canceled || h.waiting.Load() != 0 {
+	if !errors.Is(waited, context.Canceled) || h.waiting.Load() != 0 {
 		t.Errorf("got %v, want the one who waited to have gone", waited)
 	}
 }

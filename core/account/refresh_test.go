@@ -1,6 +1,7 @@
 package account
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -28,8 +29,8 @@ func TestRefresh(t *testing.T) {
 		wantToken(t, a, one.Access, "")
 		c.add(time.Hour)
 		_, err := a.Authenticate(t.Context(), one.Access)
-		f, _ := err.(*fault.Fault)
-		if f == nil || f.Code != fault.UnknownToken || f.Extra["soft_logout"] != true {
+		f, ok := errors.AsType[*fault.Fault](err)
+		if !ok || f.Code != fault.UnknownToken || f.Extra["soft_logout"] != true {
 			t.Errorf("got %v, want a soft logout", err)
 		}
 

@@ -2,6 +2,7 @@ package backup
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -189,7 +190,7 @@ func TestPutRefused(t *testing.T) {
 		for _, v := range []string{old, "99", "x"} {
 			_, err := b.Put(ctx, alice, v, []Key{good})
 			wantFault(t, v, err, fault.WrongRoomKeysVersion)
-			if f, ok := err.(*fault.Fault); !ok || f.Extra["current_version"] != now || f.Status != 403 {
+			if f, ok := errors.AsType[*fault.Fault](err); !ok || f.Extra["current_version"] != now || f.Status != 403 {
 				t.Errorf("%s: got %+v, want current_version %s", v, err, now)
 			}
 		}

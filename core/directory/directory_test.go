@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"crypto/ed25519"
+	"errors"
 	"log/slog"
 	"slices"
 	"testing"
@@ -105,7 +106,7 @@ func TestAliases(t *testing.T) {
 			wantFault(t, err, fault.NotFound)
 		}
 		err = d.Put(t.Context(), as(alice), "#a:s1", other)
-		if f, _ := err.(*fault.Fault); f == nil || f.Status != 409 {
+		if f, ok := errors.AsType[*fault.Fault](err); !ok || f.Status != 409 {
 			t.Errorf("got %v, want 409", err)
 		}
 		wantFault(t, d.Put(t.Context(), as(carol), "#c:s1", in), fault.Forbidden)
