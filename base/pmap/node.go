@@ -112,7 +112,7 @@ func (n node) each(fn func(key, value uint64) error) error {
 	return nil
 }
 
-// find looks for a key among the entries of a leaf.
+// find looks for a key among the entries of a leaf: 0 and false when it is not there.
 func (n node) find(key uint64) (uint64, bool, error) {
 	var e entry
 	var err error
@@ -121,8 +121,11 @@ func (n node) find(key uint64) (uint64, bool, error) {
 		if e, b, err = next(b, e, i == 0); err != nil {
 			return 0, false, err
 		}
-		if e.key >= key {
-			return e.value, e.key == key, nil
+		if e.key == key {
+			return e.value, true, nil
+		}
+		if e.key > key {
+			break
 		}
 	}
 	return 0, false, nil

@@ -60,7 +60,7 @@ func (l Loader) load(at Root) (node, error) {
 	return n, nil
 }
 
-// Get looks a key up.
+// Get looks a key up. The value is 0, which no entry has, when it is not there.
 func Get(load Loader, root Root, key uint64) (value uint64, ok bool, err error) {
 	h := mix(key)
 	for depth := 0; root != (Root{}); depth++ {

@@ -100,7 +100,7 @@ func TestModel(t *testing.T) {
 					t.Fatalf("root after changes is %x, of a fresh tree %x", root, got)
 				}
 				key := batch[0].Key
-				if v, ok, err := Get(m.load, root, key); err != nil || ok != (want[key] != 0) || v != want[key] && ok {
+				if v, ok, err := Get(m.load, root, key); err != nil || ok != (want[key] != 0) || v != want[key] {
 					t.Fatalf("got %d, %v, %v for key %d, want %d", v, ok, err, key, want[key])
 				}
 				checkDiff(t, m, before, root)
