@@ -64,6 +64,9 @@ for mod in test/*/go.mod; do
 	(cd "$dir" && export GOEXPERIMENT=$experiment && go vet -tags goolm ./... && go test -tags goolm -shuffle=on -timeout 20m ./...)
 done
 
+step "crashes"
+FREEHOLD_CRASHES=${FREEHOLD_CRASHES:-50} go test -v -timeout 20m ./test/crash | grep -vE '^(=== |    --- PASS)'
+
 step "fuzzing"
 FUZZTIME=${FUZZTIME:-30} FUZZTOTAL=${FUZZTOTAL:-480} test/fuzz.sh
 

@@ -16,6 +16,9 @@ import (
 
 func TestMain(m *testing.M) { harness.Main(m) }
 
+// quiet leaves the requests, which are many, out of the server's log.
+const quiet = "FREEHOLD_LOG_LEVEL=warn"
+
 // crashes is how often the server is killed: FREEHOLD_CRASHES, 50 in continuous integration.
 func crashes(t *testing.T) int {
 	text := os.Getenv("FREEHOLD_CRASHES")
@@ -54,11 +57,11 @@ func TestKill(t *testing.T) {
 		if e == harness.Postgres {
 			rounds = max(rounds/5, 2)
 		}
-		s := harness.Start(t, e)
+		s := harness.Start(t, e, quiet)
 		w := newCrowd(t, s.URL)
 		began := time.Now()
 		for round := range rounds {
-			w.busy(upTo(random, 150*time.Millisecond), s.Kill)
+			w.busy(upTo(random, 200*time.Millisecond), s.Kill)
 			checkStored(t, s)
 			if random.IntN(4) == 0 { // and again, before it has come up
 				if err := s.Launch(); err != nil {
@@ -91,7 +94,7 @@ func checkStored(t *testing.T, s *harness.Server) {
 	c := sqldb.Config{URL: s.DatabaseURL}
 	if c.URL == "" {
 		c.Dir = t.TempDir()
-		copyDatabase(t, s.Dir, c.Dir)
+		copyData(t, s.Dir, c.Dir)
 	}
 	check(t, c)
 	if c.Dir != "" {
@@ -121,20 +124,21 @@ func check(t *testing.T, c sqldb.Config) {
 	}
 }
 
-// copyDatabase copies SQLite's file and its log. The third file, the shared memory, does not outlive a power cut.
-func copyDatabase(t *testing.T, from, to string) {
+// copyData copies a data directory without its folders and sockets, and without SQLite's shared memory, which does not
+// outlive a power cut.
+func copyData(t *testing.T, from, to string) {
 	t.Helper()
-	names, err := filepath.Glob(filepath.Join(from, "freehold.db*"))
+	files, err := os.ReadDir(from)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range names {
-		if strings.HasSuffix(name, "-shm") {
+	for _, f := range files {
+		if !f.Type().IsRegular() || strings.HasSuffix(f.Name(), "-shm") {
 			continue
 		}
-		data, err := os.ReadFile(name)
+		data, err := os.ReadFile(filepath.Join(from, f.Name()))
 		if err == nil {
-			err = os.WriteFile(filepath.Join(to, filepath.Base(name)), data, 0o600)
+			err = os.WriteFile(filepath.Join(to, f.Name()), data, 0o600)
 		}
 		if err != nil {
 			t.Fatal(err)

@@ -53,9 +53,7 @@ type Server struct {
 	env  []string
 	log  string // file of standard output and error of all starts
 	cmd  *exec.Cmd
-	done chan struct{} // closed when the process has ended, with waited set
-	// waited is what the process ended with.
-	waited error
+	done chan struct{} // closed when the process has ended and cmd tells how
 }
 
 // Start makes a new server on a new, empty database and starts it. env are further settings, "FREEHOLD_X=y". The server is
@@ -150,7 +148,7 @@ func (s *Server) Launch() error {
 	}
 	s.cmd, s.done = cmd, make(chan struct{})
 	go func(done chan struct{}) {
-		s.waited = cmd.Wait()
+		_ = cmd.Wait() // ProcessState tells
 		close(done)
 	}(s.done)
 	return nil
@@ -173,8 +171,9 @@ func (s *Server) answers() error {
 		}
 		select {
 		case <-s.done:
+			state := s.cmd.ProcessState
 			s.cmd = nil
-			return fmt.Errorf("the server ended (%v) before it answered:\n%s", s.waited, s.Log(4000))
+			return fmt.Errorf("the server ended (%s) before it answered:\n%s", state, s.Log(4000))
 		case <-ctx.Done():
 			s.Kill()
 			return fmt.Errorf("the server does not answer:\n%s", s.Log(4000))
@@ -189,7 +188,7 @@ func (s *Server) Kill() {
 	s.t.Helper()
 	select {
 	case <-s.done:
-		s.t.Errorf("the server had ended by itself: %v", s.waited)
+		s.t.Errorf("the server had ended by itself: %s", s.cmd.ProcessState)
 	default:
 		_ = s.cmd.Process.Kill() // it may end just now; Wait tells
 		<-s.done
@@ -205,8 +204,8 @@ func (s *Server) Stop() {
 	}
 	select {
 	case <-s.done:
-		if s.waited != nil {
-			s.t.Errorf("the server ended with %v", s.waited)
+		if !s.cmd.ProcessState.Success() {
+			s.t.Errorf("the server ended with %s", s.cmd.ProcessState)
 		}
 		s.cmd = nil
 	case <-time.After(stopWithin):

@@ -29,7 +29,7 @@ func Shared(env ...string) (s *Server, end func() error, err error) {
 		defer os.RemoveAll(dir)
 		select {
 		case <-s.done:
-			return fmt.Errorf("the server had ended by itself: %v\n%s", s.waited, s.Log(12_000))
+			return fmt.Errorf("the server had ended by itself: %s\n%s", s.cmd.ProcessState, s.Log(12_000))
 		default:
 			_ = s.cmd.Process.Kill() // it may end just now
 			<-s.done
