@@ -28,7 +28,8 @@ func (b Bytes) Raw() []byte { return b }
 //	path:"roomID"            a named segment; every name of the path needs a field and the other way round
 //	query:"from"             a query parameter; query:"from,required" answers M_MISSING_PARAM without it
 //	header:"If-Match"        a header
-//	body:"raw"               the whole body, a JSON object as it was sent ([]byte or json.RawMessage)
+//	body:"raw"               the whole body, a JSON object as it was sent ([]byte or json.RawMessage); with
+//	                         body:"raw,optional" nil when there is none
 //	json:"name"              a member of the body, as in encoding/json; unknown members are ignored
 //
 // Path, query and header fields may be strings, integers, bools, types with UnmarshalText, pointers to these (nil when

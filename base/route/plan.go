@@ -20,6 +20,7 @@ import (
 type plan struct {
 	fields  []field
 	raw     []int        // index of the body:"raw" field
+	mayLack bool         // the raw body may be missing
 	body    bool         // some field comes from the JSON body
 	decoded reflect.Type // the struct as encoding/json may see it: without the fields that come from elsewhere
 }
@@ -73,7 +74,9 @@ func (p *plan) collect(t reflect.Type, at []int) error {
 			continue
 		}
 		if tag, ok := sf.Tag.Lookup("body"); ok {
-			if tag != "raw" || sf.Type.Kind() != reflect.Slice || sf.Type.Elem().Kind() != reflect.Uint8 || p.raw != nil {
+			tag, option, _ := strings.Cut(tag, ",")
+			p.mayLack = option == "optional"
+			if tag != "raw" || option != "" && !p.mayLack || sf.Type.Kind() != reflect.Slice || sf.Type.Elem().Kind() != reflect.Uint8 || p.raw != nil {
 				return fmt.Errorf("field %s: one []byte field may be body:\"raw\"", sf.Name)
 			}
 			p.raw = index
@@ -190,7 +193,7 @@ func (p *plan) fillBody(v reflect.Value, r *http.Request) error {
 		return err
 	}
 	body := bytes.TrimSpace(b.Bytes())
-	if p.raw != nil {
+	if p.raw != nil && (len(body) > 0 || !p.mayLack) {
 		if err := checkObject(body); err != nil {
 			return err
 		}

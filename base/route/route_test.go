@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -74,6 +75,10 @@ type rawRequest struct {
 	Txn     string          `path:"txn"`
 }
 
+type mayLack struct {
+	Content json.RawMessage `body:"raw,optional"`
+}
+
 type empty struct{}
 
 func nothing(context.Context, *call, *empty) (*empty, error) { return &empty{}, nil }
@@ -130,6 +135,10 @@ func apiRows() []route.Row[call] {
 		{Method: "PUT", Path: "/v3/rooms/{roomID}/state/{type}/{key?}", Auth: route.User, Serve: route.JSON(echoBack)},
 		{Method: "PUT", Path: "/v3/send/{txn}", Auth: route.User, Body: 100, Serve: route.JSON(func(_ context.Context, _ *call, r *rawRequest) (*route.Bytes, error) {
 			b := route.Bytes(r.Content)
+			return &b, nil
+		})},
+		{Method: "POST", Path: "/v3/join", Auth: route.User, Serve: route.JSON(func(_ context.Context, _ *call, r *mayLack) (*route.Bytes, error) {
+			b := route.Bytes(`{"bytes":` + strconv.Itoa(len(r.Content)) + `}`)
 			return &b, nil
 		})},
 		{Method: "GET", Path: "/v1/media/{server}/{media}", Auth: route.User, Serve: route.Raw(func(w http.ResponseWriter, _ *http.Request, _ *call, p route.Params) error {
@@ -207,6 +216,9 @@ func TestRequestsAndAnswers(t *testing.T) {
 		{"raw body", "PUT", "/v3/send/1", " {\"b\": 1.0,\"a\":\"\\u0000\"}\n", token, 200, `{"b": 1.0,"a":"\u0000"}`},
 		{"raw string", "PUT", "/v3/send/1", `"x"`, token, 400, "M_BAD_JSON"},
 		{"raw nothing", "PUT", "/v3/send/1", ``, token, 400, "M_NOT_JSON"},
+		{"raw that may lack", "POST", "/v3/join", `{"a":1}`, token, 200, `{"bytes":7}`},
+		{"raw that lacks", "POST", "/v3/join", ``, token, 200, `{"bytes":0}`},
+		{"raw that may lack, an array", "POST", "/v3/join", `[]`, token, 400, "M_BAD_JSON"},
 		{"raw not JSON", "PUT", "/v3/send/1", `{"a":Infinity}`, token, 400, "M_NOT_JSON"},
 		{"raw not UTF-8", "PUT", "/v3/send/1", "{\"a\":\"\x81\"}", token, 400, "M_NOT_JSON"},
 		{"too large", "PUT", "/v3/send/1", `{"a":"` + strings.Repeat("x", 100) + `"}`, token, 413, "M_TOO_LARGE"},

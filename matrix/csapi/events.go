@@ -27,7 +27,7 @@ type RedactRequest struct {
 	Room    id.Room         `path:"roomID" json:"-"`
 	Event   string          `path:"eventID" json:"-"` // whatever it is: events this server does not have can be redacted
 	TxnID   string          `path:"txnID" json:"-"`
-	Content json.RawMessage `body:"raw" json:"-"`
+	Content json.RawMessage `body:"raw,optional" json:"-"`
 }
 
 // EventIDResponse names an event.

@@ -38,7 +38,7 @@ type RoomResponse struct {
 // third_party_signed go into the member event.
 type JoinRequest struct {
 	RoomOrAlias string          `path:"roomIDOrAlias" json:"-"`
-	Body        json.RawMessage `body:"raw" json:"-"`
+	Body        json.RawMessage `body:"raw,optional" json:"-"`
 }
 
 // KnockRequest is POST /knock/{roomIdOrAlias}.
