@@ -21,6 +21,14 @@ type Draft struct {
 	Timestamp int64 // milliseconds since 1970; now when 0
 }
 
+// checkKey refuses a state key that no event can have, before it is kept for ever (Client-Server API, "Size limits").
+func checkKey(key authrule.StateKey) error {
+	if len(key.Type) > id.MaxLength || len(key.Key) > id.MaxLength {
+		return fault.Newf(fault.TooLarge, "An event's type and state key have at most %d bytes", id.MaxLength)
+	}
+	return nil
+}
+
 // planned is an event that was built on a head and is about to be written.
 type planned struct {
 	event      *event.Event

@@ -67,6 +67,9 @@ func (r *Rooms) Create(ctx context.Context, c Caller, q CreateRequest) (id.Room,
 	keys := make([]authrule.StateKey, len(drafts))
 	for i, d := range drafts {
 		keys[i] = authrule.StateKey{Type: d.Type, Key: *d.StateKey}
+		if err := checkKey(keys[i]); err != nil {
+			return "", err
+		}
 	}
 	if err := r.intern(ctx, keys...); err != nil {
 		return "", err
@@ -300,7 +303,7 @@ func (r *Rooms) reachable(user id.User) error {
 func (r *Rooms) memberContent(ctx context.Context, user id.User, membership, reason string, extra map[string]any) (map[string]any, error) {
 	content := map[string]any{}
 	maps.Copy(content, extra)
-	delete(content, "join_authorised_via_users_server")
+	delete(content, keyAuthoriser)
 	content["membership"] = membership
 	if reason != "" {
 		content["reason"] = reason

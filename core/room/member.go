@@ -115,10 +115,10 @@ func (r *Rooms) setMembership(ctx context.Context, c Caller, room id.Room, m mem
 				return nil, err
 			}
 		}
-		delete(content, "join_authorised_via_users_server")
+		delete(content, keyAuthoriser)
 		if m.membership == "join" {
 			if by := h.authoriser(m.target, rooms); by != "" {
-				content["join_authorised_via_users_server"] = by
+				content[keyAuthoriser] = by
 			}
 		}
 		raw, err := canon.Marshal(content)
@@ -175,6 +175,27 @@ func (h *head) authoriser(user id.User, rooms map[id.Room]bool) id.User {
 		}
 	}
 	return ""
+}
+
+// keyAuthoriser names the member in whose name a restricted join is allowed. It counts for as much as this server's
+// signature on it: a client that could choose it could let itself into any restricted room.
+const keyAuthoriser = "join_authorised_via_users_server"
+
+// withoutAuthoriser takes keyAuthoriser out of the content of a member event that a client wrote.
+func withoutAuthoriser(content []byte) []byte {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(content, &members) != nil {
+		return content // is refused later, with the reason
+	}
+	if _, ok := members[keyAuthoriser]; !ok {
+		return content
+	}
+	delete(members, keyAuthoriser)
+	without, err := json.Marshal(members)
+	if err != nil {
+		return content
+	}
+	return without
 }
 
 // wasMember says whether the room has any member event for the user.
@@ -265,7 +286,7 @@ func (r *Rooms) renewMember(ctx context.Context, room id.Room, user id.User, dis
 	}
 	setOrDelete(content, "displayname", displayname)
 	setOrDelete(content, "avatar_url", avatarURL)
-	delete(content, "join_authorised_via_users_server") // that was for the join
+	delete(content, keyAuthoriser) // that was for the join
 	raw, err := canon.Marshal(content)
 	if err != nil {
 		return err

@@ -28,12 +28,19 @@ func (r *Rooms) SetState(ctx context.Context, c Caller, room id.Room, typ, key s
 	if typ == "m.room.create" {
 		return "", fault.New(fault.InvalidParam, "A room's m.room.create event cannot be replaced")
 	}
+	if typ == "m.room.member" {
+		content = withoutAuthoriser(content)
+	}
 	return r.send(ctx, c, room, Draft{Type: typ, StateKey: &key, Content: content}, txn{})
 }
 
 func (r *Rooms) send(ctx context.Context, c Caller, room id.Room, d Draft, t txn) (id.Event, error) {
 	if d.StateKey != nil {
-		if err := r.intern(ctx, authrule.StateKey{Type: d.Type, Key: *d.StateKey}); err != nil {
+		key := authrule.StateKey{Type: d.Type, Key: *d.StateKey}
+		if err := checkKey(key); err != nil {
+			return "", err
+		}
+		if err := r.intern(ctx, key); err != nil {
 			return "", err
 		}
 	}
