@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 	"testing"
-	"time"
 
 	"freehold.example/base/sqldb"
 	"freehold.example/test/harness"
@@ -14,7 +13,7 @@ import (
 func TestCheckFindsDamage(t *testing.T) {
 	s := harness.Start(t, harness.SQLite, quiet)
 	w := newCrowd(t, s.URL)
-	w.busy(100*time.Millisecond, s.Kill)
+	w.busy(100, 0, s.Kill)
 	checkStored(t, s)
 
 	const last = `(SELECT MAX(head_pos) FROM room)`

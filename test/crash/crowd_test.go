@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -27,12 +28,15 @@ type crowd struct {
 	changer *changer
 	courier *courier
 	reader  *reader
+
+	due     atomic.Int64  // messages still to be acknowledged before the server is killed
+	reached chan struct{} // of size one: there are none left
 }
 
 // newCrowd makes the accounts and rooms. Everybody is in every room, except the last person, who comes and goes.
 func newCrowd(t *testing.T, base string) *crowd {
 	t.Helper()
-	w := &crowd{t: t, c: newClient(t, base)}
+	w := &crowd{t: t, c: newClient(t, base), reached: make(chan struct{}, 1)}
 	for i := range people {
 		w.tokens = append(w.tokens, w.c.register(t, fmt.Sprint("person", i)))
 	}
@@ -70,12 +74,21 @@ func (w *crowd) run(gone context.Context) {
 	wg.Wait()
 }
 
-// busy runs the crowd and ends the server somewhere in the middle of it, by kill.
-func (w *crowd) busy(some time.Duration, kill func()) {
+// busy runs the crowd and ends the server in the middle of it, by kill: once n messages have been acknowledged, and a
+// while after.
+func (w *crowd) busy(n int, while time.Duration, kill func()) {
+	w.t.Helper()
+	w.due.Store(int64(n))
 	gone, end := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { w.run(gone); close(done) }()
-	time.Sleep(some) // the moment is meant to be any
+	select {
+	case <-w.reached:
+		time.Sleep(while) // the moment is meant to be any
+	case <-done: // with errors
+	case <-time.After(time.Minute):
+		w.t.Errorf("%d messages take more than a minute", n)
+	}
 	kill()
 	end()
 	<-done
@@ -115,6 +128,9 @@ func (s *sender) put(ctx context.Context, m *message) (int, error) {
 			s.crowd.t.Errorf("transaction %s made event %s, and then %s", m.txn, m.event, resp.ID)
 		}
 		m.event = resp.ID
+		if s.crowd.due.Add(-1) == 0 {
+			s.crowd.reached <- struct{}{}
+		}
 	}
 	return status, err
 }

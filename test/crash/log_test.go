@@ -31,7 +31,7 @@ func TestTornLog(t *testing.T) {
 	for round := range rounds {
 		s.Start()
 		w.settle()
-		w.busy(200*time.Millisecond+upTo(random, 300*time.Millisecond), s.Kill)
+		w.busy(500+random.IntN(500), upTo(random, 20*time.Millisecond), s.Kill)
 
 		log, err := os.ReadFile(filepath.Join(s.Dir, "freehold.db-wal"))
 		if err != nil {
