@@ -59,11 +59,11 @@ func (r *Rooms) submit(ctx context.Context, room id.Room, first NID, build chang
 	if err != nil {
 		return nil, nil, err
 	}
-	expect := h.newest
+	expect, root := h.newest, h.root
 	events, err := build(ctx, h, first)
 	if err != nil {
-		if h.newest != expect {
-			r.heads.drop(h) // some of several events were put on it
+		if h.newest != expect || h.root != root {
+			r.heads.drop(h) // something was put on it
 		}
 		return nil, nil, err
 	}

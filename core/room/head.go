@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"freehold.example/base/pmap"
@@ -212,6 +213,10 @@ func (r *Rooms) readAuth(tx *sqldb.Tx, h *head, keys []authrule.StateKey) error 
 		return err
 	}
 	for _, key := range keys {
+		if strings.IndexByte(key.Key, 0) >= 0 { // out of some content: no event has it
+			h.auth[key] = ""
+			continue
+		}
 		e, err := r.StateEvent(tx, pmap.Root(root), key.Type, key.Key)
 		if err != nil {
 			return err

@@ -42,7 +42,8 @@ const (
 	sqlSetMembership = `INSERT INTO membership (room, user_id, membership, event, pos, sender, forgotten)
 		VALUES ($1, $2, $3, $4, $5, $6, 0)
 		ON CONFLICT (room, user_id) DO UPDATE SET membership = excluded.membership, event = excluded.event,
-			pos = excluded.pos, sender = excluded.sender, forgotten = 0`
+			pos = excluded.pos, sender = excluded.sender,
+			forgotten = CASE WHEN excluded.membership IN ('leave', 'ban') THEN membership.forgotten ELSE 0 END`
 	sqlPrune = `UPDATE event SET json = $1, redacted_by = $2 WHERE nid = $3`
 )
 

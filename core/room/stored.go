@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strings"
 	"sync"
 
 	"freehold.example/base/pmap"
@@ -137,6 +138,9 @@ func (r *Rooms) loadAll(tx *sqldb.Tx, nids []NID) ([]*Stored, error) {
 
 // byID reads an event by its id; nil when this server does not have it.
 func (r *Rooms) byID(tx *sqldb.Tx, eventID id.Event) (*Stored, error) {
+	if strings.IndexByte(string(eventID), 0) >= 0 {
+		return nil, nil // PostgreSQL would not even look for it
+	}
 	s, err := scanStored(tx.Row(sqlEventByID, eventID))
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
@@ -160,10 +164,15 @@ func (r *Rooms) Has(ctx context.Context, room id.Room, eventID id.Event) (bool, 
 type eventCache struct {
 	mu    sync.Mutex // guards the rest
 	m     map[NID]*Stored
-	gone  map[NID]struct{} // redacted while this process ran
+	gone  map[NID]struct{} // redacted of late, so that older snapshots may still have the event whole
+	order []NID            // the same in the order of their redaction: a ring once it is full
+	next  int              // the oldest in the ring
 	bytes int
 	limit int
 }
+
+// maxGone is far more redactions than are made while one snapshot is read.
+const maxGone = 20_000
 
 func newEventCache(limit int) *eventCache {
 	return &eventCache{m: map[NID]*Stored{}, gone: map[NID]struct{}{}, limit: limit}
@@ -200,7 +209,16 @@ func (c *eventCache) put(events []*Stored) {
 func (c *eventCache) drop(nid NID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.gone[nid] = struct{}{}
+	if _, again := c.gone[nid]; !again {
+		if len(c.order) < maxGone {
+			c.order = append(c.order, nid)
+		} else {
+			delete(c.gone, c.order[c.next])
+			c.order[c.next] = nid
+			c.next = (c.next + 1) % maxGone
+		}
+		c.gone[nid] = struct{}{}
+	}
 	if old := c.m[nid]; old != nil {
 		delete(c.m, nid)
 		c.bytes -= cost(old)
