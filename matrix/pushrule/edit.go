@@ -186,11 +186,11 @@ func parseRule(k Kind, body []byte) (Rule, error) {
 			return Rule{}, fault.Newf(fault.BadJSON, "A content rule has a pattern of up to %d bytes", maxPattern)
 		}
 		r.Pattern = pattern
-	case Room, Sender: // the rule's id is all it asks for
 	case Override, Underride:
 		if r.Conditions, err = parseConditions(canon.Get(object, "conditions")); err != nil {
 			return Rule{}, err
 		}
+	default: // the rule's id says what it asks for
 	}
 	return r, nil
 }
