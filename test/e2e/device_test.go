@@ -25,9 +25,12 @@ type (
 // patience is how long a device waits for what it should see.
 const patience = 30 * time.Second
 
+// retryAfter is how long a device that retries waits before it asks a server again that did not answer.
+const retryAfter = 50 * time.Millisecond
+
 // device is one client of one person, with its own keys.
 type device struct {
-	t      *testing.T
+	t      testing.TB
 	ctx    context.Context
 	name   string
 	client *mautrix.Client
@@ -47,12 +50,18 @@ type room struct {
 	timeline   []*event.Event // decrypted where there is a key
 	seen       map[eventID]bool
 	state      map[event.Type]map[string]*event.Event
-	gap        string // where history is missing since the last limited timeline: the token to page back from
+	gaps       []gap
 	typing     []userID
 	receipts   map[userID]eventID
 	unread     int
 	highlights int
 	data       map[string]*event.Event
+}
+
+// gap is where a timeline did not bring everything: the token to page back from, and the event before which that belongs.
+type gap struct {
+	from   string
+	before eventID
 }
 
 func (d *device) prepare() {
@@ -79,6 +88,12 @@ func (d *device) signedIn(user userID, name id.DeviceID, token string) {
 	d.must("publish keys", d.olm.ShareKeys(d.ctx, 0))
 }
 
+// Retries makes the device one that asks again, for as long as its person has patience, when the server is not there.
+func (d *device) Retries() {
+	d.client.DefaultHTTPRetries = int(patience / retryAfter)
+	d.client.DefaultHTTPBackoff, d.client.MaxHTTPBackoff = retryAfter, retryAfter
+}
+
 func (d *device) id() userID { return d.client.UserID }
 
 func (d *device) must(what string, err error) {
@@ -99,9 +114,15 @@ func (d *device) refused(what string, err error, want mautrix.RespError) {
 // sync asks once for news, waiting up to wait for some.
 func (d *device) sync(wait time.Duration) {
 	d.t.Helper()
-	resp, err := d.client.FullSyncRequest(d.ctx, mautrix.ReqSync{Timeout: int(wait.Milliseconds()), Since: d.since})
-	d.must("sync since "+d.since, err)
-	d.take(resp)
+	for began := time.Now(); ; time.Sleep(retryAfter) {
+		resp, err := d.client.FullSyncRequest(d.ctx, mautrix.ReqSync{Timeout: int(wait.Milliseconds()), Since: d.since})
+		if _, refused := asRespError(err); err != nil && !refused && d.client.DefaultHTTPRetries > 0 && time.Since(began) < patience {
+			continue // nobody is there
+		}
+		d.must("sync since "+d.since, err)
+		d.take(resp)
+		return
+	}
 }
 
 // take takes a sync response in, as a client does: keys and to-device messages first, then rooms.
@@ -172,8 +193,8 @@ func (d *device) takeState(id roomID, events []*event.Event) {
 func (d *device) takeTimeline(id roomID, t mautrix.SyncTimeline) {
 	d.t.Helper()
 	r := d.rooms[id]
-	if t.Limited {
-		r.gap = t.PrevBatch
+	if t.Limited && len(t.Events) > 0 {
+		r.gaps = append(r.gaps, gap{t.PrevBatch, t.Events[0].ID})
 	}
 	for _, e := range t.Events {
 		e.RoomID = id
@@ -239,7 +260,7 @@ func (d *device) until(what string, so func() bool) {
 func (d *device) describe() string {
 	var b bytes.Buffer
 	for id, r := range d.rooms {
-		fmt.Fprintf(&b, "in %s (%s, gap %q, unread %d/%d, typing %v, receipts %v):\n", id, r.membership, r.gap, r.unread,
+		fmt.Fprintf(&b, "in %s (%s, gaps %v, unread %d/%d, typing %v, receipts %v):\n", id, r.membership, r.gaps, r.unread,
 			r.highlights, r.typing, r.receipts)
 		for _, e := range r.timeline {
 			fmt.Fprintf(&b, "  %s %s %s: %s\n", e.ID, e.Sender, e.Type.Type, e.Content.VeryRaw)

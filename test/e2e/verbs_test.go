@@ -128,6 +128,9 @@ func (d *device) Sees(room roomID, text string) *event.Event {
 	d.t.Helper()
 	var found *event.Event
 	d.until("the message "+text, func() bool {
+		if d.rooms[room] != nil {
+			d.ReadsBack(room)
+		}
 		found = d.find(room, isText(text))
 		return found != nil
 	})
@@ -164,29 +167,41 @@ func isText(text string) func(*event.Event) bool {
 	}
 }
 
-// ReadsBack fetches the history before the last gap of the timeline, to the beginning.
+// ReadsBack fetches what the timeline has not brought, as clients do when somebody scrolls up.
 func (d *device) ReadsBack(id roomID) {
 	d.t.Helper()
 	r := d.rooms[id]
-	var old []*event.Event
-	for from := r.gap; from != ""; {
+	for len(r.gaps) > 0 {
+		g := r.gaps[0]
+		r.gaps = r.gaps[1:]
+		old := d.before(id, g)
+		at := slices.IndexFunc(r.timeline, func(e *event.Event) bool { return e.ID == g.before })
+		r.timeline = slices.Insert(r.timeline, at, old...)
+	}
+}
+
+// before is what lies in a gap: back from it to what is known already, or to the beginning.
+func (d *device) before(id roomID, g gap) (old []*event.Event) {
+	d.t.Helper()
+	r := d.rooms[id]
+	defer func() { slices.Reverse(old) }()
+	for from := g.from; from != ""; {
 		page, err := d.client.Messages(d.ctx, id, from, "", mautrix.DirectionBackward, nil, 10)
 		d.must("read back", err)
 		for _, e := range page.Chunk {
 			if r.seen[e.ID] {
-				d.t.Errorf("%s reads event %s twice", d.name, e.ID)
+				return old
 			}
 			r.seen[e.ID] = true
+			e.RoomID = id
 			e.Type.Class = event.MessageEventType
 			if e.StateKey != nil {
 				e.Type.Class = event.StateEventType
 			}
-			_ = e.Content.ParseRaw(e.Type)
+			_ = e.Content.ParseRaw(e.Type) // an unknown type stays raw
 			old = append(old, e)
 		}
 		from = page.End
 	}
-	r.gap = ""
-	slices.Reverse(old)
-	r.timeline = append(old, r.timeline...)
+	return old
 }
