@@ -56,6 +56,7 @@ func (c Config) Check() error {
 type Media struct {
 	Config
 	making chan struct{} // a slot for each thumbnail being made
+	coming coming
 }
 
 // New makes a Media.
@@ -81,7 +82,7 @@ func New(c Config) (*Media, error) {
 	if c.MaxAtOnce == 0 {
 		c.MaxAtOnce = 2
 	}
-	return &Media{Config: c, making: make(chan struct{}, c.MaxAtOnce)}, nil
+	return &Media{Config: c, making: make(chan struct{}, c.MaxAtOnce), coming: coming{bytes: map[id.User]int64{}}}, nil
 }
 
 // ID is a media id of this server: the last part of an mxc URI.

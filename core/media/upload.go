@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -54,7 +55,9 @@ type row struct {
 
 // Add keeps a file. When it returns, bytes and row are on disk.
 func (m *Media) Add(ctx context.Context, user id.User, u Upload) (ID, error) {
-	info, err := m.take(ctx, user, &u)
+	others, end := m.coming.begin(user, u.most(m.MaxUpload))
+	defer end()
+	info, err := m.take(ctx, user, &u, others)
 	if err != nil {
 		return "", err
 	}
@@ -98,7 +101,9 @@ func (m *Media) Fill(ctx context.Context, user id.User, i ID, u Upload) error {
 	if err := m.DB.Read(ctx, check); err != nil {
 		return err // before a byte of the body is read
 	}
-	info, err := m.take(ctx, user, &u)
+	others, end := m.coming.begin(user, u.most(m.MaxUpload))
+	defer end()
+	info, err := m.take(ctx, user, &u, others)
 	if err != nil {
 		return err
 	}
@@ -135,8 +140,39 @@ func (m *Media) mayFill(tx *sqldb.Tx, user id.User, i ID) error {
 	return nil
 }
 
-// take reads the upload into the blob store. What a failure later on leaves there, Clean removes.
-func (m *Media) take(ctx context.Context, user id.User, u *Upload) (blob.Info, error) {
+// most is how many bytes the upload may have.
+func (u *Upload) most(allowed int64) int64 {
+	if u.Length < 0 {
+		return allowed
+	}
+	return u.Length
+}
+
+// coming is the bytes of the uploads that are under way, by user: they are on the disk before they are counted, and if it
+// were not for this as many could come at once as there are connections.
+type coming struct {
+	mu    sync.Mutex // guards bytes
+	bytes map[id.User]int64
+}
+
+// begin adds an upload until end is called; others is what the user had under way before.
+func (c *coming) begin(user id.User, size int64) (others int64, end func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	others = c.bytes[user]
+	c.bytes[user] += size
+	return others, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.bytes[user] -= size; c.bytes[user] == 0 {
+			delete(c.bytes, user)
+		}
+	}
+}
+
+// take reads the upload into the blob store, where others bytes of the same user are on their way to. What a failure later
+// on leaves there, Clean removes.
+func (m *Media) take(ctx context.Context, user id.User, u *Upload, others int64) (blob.Info, error) {
 	tooLarge := fault.Newf(fault.TooLarge, "A file has at most %d bytes", m.MaxUpload)
 	if u.Length > m.MaxUpload {
 		return blob.Info{}, tooLarge
@@ -144,12 +180,19 @@ func (m *Media) take(ctx context.Context, user id.User, u *Upload) (blob.Info, e
 	if err := u.clean(); err != nil {
 		return blob.Info{}, err
 	}
-	err := m.DB.Read(ctx, func(tx *sqldb.Tx) error { return m.room(tx, user, max(u.Length, 0)) })
+	var left int64
+	err := m.DB.Read(ctx, func(tx *sqldb.Tx) (err error) {
+		left, err = m.room(tx, user, others+max(u.Length, 0))
+		return err
+	})
 	if err != nil {
 		return blob.Info{}, err
 	}
-	info, err := m.Blobs.Put(ctx, u.Body, m.MaxUpload)
+	// What will not be counted must not reach the disk either: there it would stay until Clean comes.
+	info, err := m.Blobs.Put(ctx, u.Body, min(m.MaxUpload, left-others))
 	switch {
+	case errors.Is(err, blob.ErrTooLarge) && left-others < m.MaxUpload:
+		return info, errQuota.Because(err)
 	case errors.Is(err, blob.ErrTooLarge):
 		return info, tooLarge.Because(err)
 	case err != nil:
@@ -196,25 +239,32 @@ func CleanName(s string) string {
 	return s
 }
 
-// room checks that the user, and the server, may keep so many bytes more.
-func (m *Media) room(tx *sqldb.Tx, user id.User, size int64) error {
+var (
+	errQuota = fault.New(fault.Forbidden, "You have uploaded as much as you may")
+	errFull  = fault.New(fault.Forbidden, "This server can keep no more files")
+)
+
+// room checks that the user, and the server, may keep so many bytes more, and says how many they may.
+func (m *Media) room(tx *sqldb.Tx, user id.User, size int64) (left int64, err error) {
 	bytes, files, err := usage(tx, user)
 	if err != nil {
-		return err
-	}
-	if bytes+size > m.MaxUser || files >= m.MaxUserFiles {
-		return fault.New(fault.Forbidden, "You have uploaded as much as you may")
+		return 0, err
 	}
 	total, _, err := usage(tx, "")
-	if err == nil && total+size > m.MaxTotal {
-		return fault.New(fault.Forbidden, "This server can keep no more files")
+	switch {
+	case err != nil:
+		return 0, err
+	case bytes+size > m.MaxUser || files >= m.MaxUserFiles:
+		return 0, errQuota
+	case total+size > m.MaxTotal:
+		return 0, errFull
 	}
-	return err
+	return min(m.MaxUser-bytes, m.MaxTotal-total), nil
 }
 
 // count is room, and takes it.
 func (m *Media) count(tx *sqldb.Tx, user id.User, size int64) error {
-	if err := m.room(tx, user, size); err != nil {
+	if _, err := m.room(tx, user, size); err != nil {
 		return err
 	}
 	for _, who := range []id.User{user, ""} {
