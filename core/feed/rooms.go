@@ -3,8 +3,6 @@ package feed
 import (
 	"encoding/json"
 
-	"freehold.example/base/pmap"
-	"freehold.example/base/sqldb"
 	"freehold.example/core/notify"
 	"freehold.example/core/room"
 	"freehold.example/matrix/csapi"
@@ -125,45 +123,6 @@ func (l *look) joined(s *room.Standing, changed bool) error {
 	return nil
 }
 
-// left is a room that the user is no longer in.
-func (l *look) left(s *room.Standing, changed bool) error {
-	initial := l.since.initial() || l.q.FullState
-	switch {
-	case s.Forgotten && (l.since.initial() || s.ForgotAt <= l.since.pos):
-		return nil
-	case changed && !l.since.initial():
-		was, err := l.f.Rooms.MembershipAt(l.tx, s.Event, l.since.pos)
-		if err != nil {
-			return err
-		}
-		if was == "leave" && s.Membership == "leave" {
-			came, err := l.f.Rooms.CameAndWent(l.tx, s.Event, l.since.pos)
-			if err != nil || !came {
-				return err
-			}
-		}
-	case initial && (l.q.Filter.IncludeLeave || s.Sender != l.user): // who was sent away is told, also long after
-	default:
-		return nil
-	}
-	if s.Forgotten { // what is left to tell is only that the room is gone
-		put(&l.roomsOut.Leave, s.RoomID, &csapi.LeftRoom{Timeline: csapi.Timeline{Events: none}, AccountData: csapi.Events{Events: none}})
-		return nil
-	}
-	v, err := l.f.Rooms.Viewer(l.tx, s.RoomID, l.user)
-	if err != nil {
-		return err
-	}
-	h, err := l.history(v, s, l.since.initial(), s.Pos)
-	if err != nil {
-		return err
-	}
-	out := &csapi.LeftRoom{Timeline: h.timeline, AccountData: csapi.Events{Events: none}}
-	out.State, out.StateAfter, out.UnstableStateAfter = l.stateFields(h.state)
-	put(&l.roomsOut.Leave, s.RoomID, out)
-	return nil
-}
-
 // none is an empty list that is written as one.
 var none = []json.RawMessage{}
 
@@ -252,124 +211,4 @@ func (l *look) meet(s *room.Standing) error {
 	users, err := l.f.Rooms.Members(l.tx, s.Room)
 	l.presenceSeen = append(l.presenceSeen, users...)
 	return err
-}
-
-// history is the timeline of a room and the state that goes with it.
-type history struct {
-	timeline csapi.Timeline
-	state    []json.RawMessage
-	now      pmap.Root // the state at the end of the timeline
-	members  bool      // whether any membership is among what is told
-}
-
-// history reads what arrived in the room up to upto: since the token, or of a room the client does not know the newest.
-func (l *look) history(v *room.Viewer, s *room.Standing, fresh bool, upto sqldb.Pos) (*history, error) {
-	after := l.since.pos
-	if fresh {
-		after = 0
-	}
-	filter := &l.q.Filter.Timeline
-	w, err := l.f.Rooms.Window(l.tx, s.Room, after, upto, filter.Limit(usualLimit, maxTimeline), func(e *room.Stored) (bool, error) {
-		if !filter.Event(e.Event.Type(), e.Event.Sender(), s.RoomID, e.Event.Content()) || l.ignores(e) {
-			return false, nil
-		}
-		return v.Sees(e)
-	})
-	if err != nil {
-		return nil, err
-	}
-	h := &history{timeline: csapi.Timeline{
-		Limited:   w.Limited || fresh && !l.since.initial() && s.Membership == "join",
-		PrevBatch: room.StreamToken(w.Before).String(),
-	}}
-	if h.timeline.Events, err = l.events(w.Events, v); err != nil {
-		return nil, err
-	}
-	if h.timeline.Events == nil {
-		h.timeline.Events = none
-	}
-	return h, l.state(h, s, w, after, upto, fresh)
-}
-
-// ignores says whether the event is hidden as its sender is ignored: messages, never state.
-func (l *look) ignores(e *room.Stored) bool {
-	_, isState := e.Event.StateKey()
-	return !isState && l.ignored[e.Event.Sender()]
-}
-
-// state finds what has changed of the room's state from the token to the beginning of the timeline, or with
-// use_state_after to its end; all of it for a room the client does not know.
-func (l *look) state(h *history, s *room.Standing, w *room.Window, after, upto sqldb.Pos, fresh bool) error {
-	var err error
-	if h.now, err = l.f.Rooms.RootAt(l.tx, s.Room, upto); err != nil {
-		return err
-	}
-	end := h.now
-	if !l.q.StateAfter && !l.q.Unstable {
-		if end, err = l.f.Rooms.RootAt(l.tx, s.Room, w.Before); err != nil {
-			return err
-		}
-	}
-	var known pmap.Root
-	if !fresh && !l.q.FullState {
-		if known, err = l.f.Rooms.RootAt(l.tx, s.Room, after); err != nil {
-			return err
-		}
-	}
-	events, err := l.f.Rooms.StateDelta(l.tx, known, end)
-	if err != nil {
-		return err
-	}
-	for _, e := range append(events[:len(events):len(events)], w.Events...) {
-		h.members = h.members || e.Event.Type() == "m.room.member"
-	}
-	if events, err = l.wanted(events, w, end, s); err != nil {
-		return err
-	}
-	h.state, err = l.events(events, nil)
-	return err
-}
-
-// wanted is the part of the state that the filter lets through. A client that loads members lazily gets those of its own
-// user and of who is seen to speak; the latter also when they are no news, as the server does not keep what it told whom.
-func (l *look) wanted(events []*room.Stored, w *room.Window, end pmap.Root, s *room.Standing) ([]*room.Stored, error) {
-	filter := &l.q.Filter.State
-	lazy := filter.LazyLoadMembers
-	senders := map[id.User]bool{}
-	if lazy {
-		for _, e := range w.Events {
-			senders[e.Event.Sender()] = true
-		}
-	}
-	var out []*room.Stored
-	for _, e := range events {
-		if e.Event.Type() == "m.room.member" && lazy {
-			key, _ := e.Event.StateKey()
-			if user := id.User(key); user != l.user && !senders[user] {
-				continue
-			}
-		}
-		if filter.Event(e.Event.Type(), e.Event.Sender(), s.RoomID, e.Event.Content()) {
-			out = append(out, e)
-		}
-	}
-	if !lazy {
-		return out, nil
-	}
-	have := map[room.NID]bool{}
-	for _, e := range out {
-		have[e.NID] = true
-	}
-	for _, e := range w.Events {
-		member, err := l.f.Rooms.StateEvent(l.tx, end, "m.room.member", string(e.Event.Sender()))
-		if err != nil {
-			return nil, err
-		}
-		if member == nil || have[member.NID] || !filter.Event("m.room.member", member.Event.Sender(), s.RoomID, member.Event.Content()) {
-			continue
-		}
-		have[member.NID] = true
-		out = append(out, member)
-	}
-	return out, nil
 }

@@ -167,7 +167,7 @@ func (n *Notify) heard(tx *sqldb.Tx, user id.User, s *room.Standing, rules *push
 func (n *Notify) judge(tx *sqldb.Tx, user id.User, s *room.Standing, rules *pushrule.Ruleset, after, upto sqldb.Pos) (
 	out []heard, own map[string]sqldb.Pos, err error,
 ) {
-	w, err := n.Rooms.Window(tx, s.Room, after, upto, maxJudged, func(*room.Stored) (bool, error) { return true, nil })
+	w, err := n.Rooms.Window(tx, s.Room, after, upto, maxJudged, func(*room.Stored) (room.Choice, error) { return room.Keep, nil })
 	if err != nil {
 		return nil, nil, err
 	}

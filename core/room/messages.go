@@ -215,11 +215,11 @@ func (v *Viewer) RootAt(t Token) (s [16]byte, err error) {
 	if !t.stream {
 		t = StreamToken(t.pos)
 	}
-	bound, err := v.Bound(t.moment)
-	if err != nil {
-		return s, err
+	at := t.moment
+	if v.Parted != nil {
+		at = min(at, v.Parted.Pos)
 	}
-	root, ok, err := v.r.rootAt(v.tx, v.Room, bound)
+	root, ok, err := v.r.rootAt(v.tx, v.Room, at)
 	if err != nil {
 		return s, err
 	}

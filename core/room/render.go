@@ -14,7 +14,7 @@ import (
 type Form struct {
 	Caller      Caller
 	WithoutRoom bool    // leave room_id out, where the answer's place says it
-	Viewer      *Viewer // adds unsigned.membership when it is not nil
+	Viewer      *Viewer // adds unsigned.membership, and prev_content where she may see that, when it is not nil
 }
 
 // Render shows events to a client: their stored bytes with unsigned put in (Client-Server API, "Room event format").
@@ -71,8 +71,14 @@ func (r *Rooms) unsigned(s *Stored, form Form, related map[NID]*Stored, now int6
 		b = appendText(b, "membership", membership)
 	}
 	if old := related[s.Replaces]; old != nil {
-		b = append(append(b, `,"prev_content":`...), old.Event.Content()...)
-		b = appendText(b, "prev_sender", string(old.Event.Sender()))
+		seen, err := form.Viewer.seesContent(old)
+		if err != nil {
+			return nil, err
+		}
+		if seen {
+			b = append(append(b, `,"prev_content":`...), old.Event.Content()...)
+			b = appendText(b, "prev_sender", string(old.Event.Sender()))
+		}
 		b = appendText(b, "replaces_state", string(old.Event.ID()))
 	}
 	if by := related[s.RedactedBy]; by != nil {

@@ -74,6 +74,7 @@ type Rooms struct {
 	heads  *heads
 	nodes  *pmap.Cache
 	keys   *keyNames
+	kinds  *keyKinds
 	nids   nids
 	recent *recentTxns
 	events *eventCache
@@ -101,6 +102,7 @@ func New(c Config) (*Rooms, error) {
 		heads:  newHeads(c.MaxHeads),
 		nodes:  pmap.NewCache(c.NodeBytes),
 		keys:   newKeyNames(),
+		kinds:  newKeyKinds(),
 		recent: newRecentTxns(),
 		events: newEventCache(32 << 20),
 	}, nil

@@ -151,20 +151,26 @@ func (r *Rooms) StateEvents(tx *sqldb.Tx, root pmap.Root) ([]*Stored, error) {
 }
 
 // StateDelta reads the events that stand in the state b and not in the state a: what changed from a to b. State that was
-// there and is gone, which cannot happen by sending events, is not reported.
-func (r *Rooms) StateDelta(tx *sqldb.Tx, a, b pmap.Root) ([]*Stored, error) {
+// there and is gone, which cannot happen by sending events, is not reported. lazy leaves members out, and does not read
+// their events, so that a room costs what it has besides its members.
+func (r *Rooms) StateDelta(tx *sqldb.Tx, a, b pmap.Root, lazy bool) ([]*Stored, error) {
 	if a == b {
 		return nil, nil
 	}
-	var nids []NID
-	err := pmap.Diff(r.nodesOf(tx), a, b, func(_ uint64, _, now uint64) error {
+	var keys, nids []NID
+	err := pmap.Diff(r.nodesOf(tx), a, b, func(key, _, now uint64) error {
 		if now != 0 {
-			nids = append(nids, NID(now))
+			keys, nids = append(keys, NID(key)), append(nids, NID(now))
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, err
+	}
+	if lazy {
+		if nids, err = r.kinds.withoutMembers(tx, keys, nids); err != nil {
+			return nil, err
+		}
 	}
 	return r.loadAll(tx, nids)
 }

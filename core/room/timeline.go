@@ -26,9 +26,18 @@ const (
 	sqlRootAt = `SELECT state FROM event WHERE room = $1 AND pos <= $2 ORDER BY pos DESC LIMIT 1`
 )
 
-// Window reads the newest limit events that arrived after after and up to upto, and that keep keeps. It looks at maxScan
+// Choice is what becomes of an event when a Window is read.
+type Choice int
+
+const (
+	Skip Choice = iota
+	Keep
+	Stop // it is left out, and so is all that is older
+)
+
+// Window reads the newest limit events that arrived after after and up to upto, and that choose keeps. It looks at maxScan
 // events at most; past that the window is limited.
-func (r *Rooms) Window(tx *sqldb.Tx, room NID, after, upto sqldb.Pos, limit int, keep func(*Stored) (bool, error)) (*Window, error) {
+func (r *Rooms) Window(tx *sqldb.Tx, room NID, after, upto sqldb.Pos, limit int, choose func(*Stored) (Choice, error)) (*Window, error) {
 	w := &Window{Before: upto}
 	below := upto
 	for scanned := 0; scanned < maxScan; {
@@ -39,16 +48,16 @@ func (r *Rooms) Window(tx *sqldb.Tx, room NID, after, upto sqldb.Pos, limit int,
 		}
 		scanned += len(events)
 		for _, s := range events {
-			ok, err := keep(s)
+			choice, err := choose(s)
 			if err != nil {
 				return nil, err
 			}
-			if ok && len(w.Events) == limit {
+			if choice == Stop || choice == Keep && len(w.Events) == limit {
 				w.Limited = true
 				return w.chronological(), nil
 			}
 			below = s.Pos - 1
-			if ok {
+			if choice == Keep {
 				w.Events, w.Before = append(w.Events, s), below
 			}
 		}

@@ -21,6 +21,7 @@ type Viewer struct {
 	Room     NID
 	RoomID   id.Room
 	Standing *Standing // nil for someone who never had to do with the room
+	Parted   *Stored   // the member event that ended her last stay; nil while she is in, and if she never was
 	current  pmap.Root
 
 	joins     []sqldb.Pos // when the user's joins were, newest first; read when it is first asked for
@@ -39,6 +40,30 @@ const sqlRoomNow = `SELECT nid, state FROM room WHERE room_id = $1`
 // Viewer opens a room for a user. Errors: M_FORBIDDEN, alike for a room that is not there, one the user has forgotten, and
 // one she may not see anything of.
 func (r *Rooms) Viewer(tx *sqldb.Tx, room id.Room, user id.User) (*Viewer, error) {
+	v, err := r.Onlooker(tx, room, user)
+	if err != nil {
+		return nil, err
+	}
+	if v.Standing != nil {
+		switch {
+		case v.Standing.Forgotten:
+			return nil, errNotIn
+		case v.Joined() || v.Parted != nil:
+			return v, nil
+		}
+	}
+	now, err := v.at(v.current)
+	if err != nil {
+		return nil, err
+	}
+	if now.visibility == visible.WorldReadable || now.visibility == visible.Invited && now.membership == authrule.Invite {
+		return v, nil
+	}
+	return nil, errNotIn
+}
+
+// Onlooker is Viewer for anybody: what she may see has still to be asked. Errors: M_FORBIDDEN for a room that is not there.
+func (r *Rooms) Onlooker(tx *sqldb.Tx, room id.Room, user id.User) (*Viewer, error) {
 	v := &Viewer{r: r, tx: tx, user: user, RoomID: room, memo: map[pmap.Root]moment{}}
 	var root []byte
 	err := tx.Row(sqlRoomNow, room).Scan(&v.Room, &root)
@@ -50,23 +75,35 @@ func (r *Rooms) Viewer(tx *sqldb.Tx, room id.Room, user id.User) (*Viewer, error
 	}
 	copy(v.current[:], root)
 	v.Standing, err = r.standing(tx, room, user)
-	if err != nil && !fault.Is(err, fault.Forbidden) {
+	switch {
+	case fault.Is(err, fault.Forbidden):
+		v.Standing = nil
+	case err != nil:
 		return nil, err
+	case !v.Joined():
+		v.Parted, err = r.parted(tx, v.Standing.Event)
+		return v, err
 	}
-	if err == nil && !v.Standing.Forgotten && v.Standing.Membership != "invite" && v.Standing.Membership != "knock" {
-		return v, nil
+	return v, nil
+}
+
+// parted goes back through a user's memberships of a room to the end of her last stay. nil: she never was in.
+func (r *Rooms) parted(tx *sqldb.Tx, newest NID) (*Stored, error) {
+	var after *Stored
+	for range maxMemberships {
+		if newest == 0 {
+			break
+		}
+		s, err := r.load(tx, newest)
+		if err != nil {
+			return nil, err
+		}
+		if s.Membership() == "join" {
+			return after, nil
+		}
+		after, newest = s, s.Replaces
 	}
-	if v.Standing != nil && v.Standing.Forgotten {
-		return nil, errNotIn
-	}
-	now, err := v.at(v.current)
-	if err != nil {
-		return nil, err
-	}
-	if now.visibility == visible.WorldReadable || v.Standing != nil && now.visibility == visible.Invited && now.membership == authrule.Invite {
-		return v, nil
-	}
-	return nil, errNotIn
+	return nil, nil
 }
 
 // Joined says whether the user is in the room now.
@@ -75,14 +112,10 @@ func (v *Viewer) Joined() bool { return v.Standing != nil && v.Standing.Membersh
 // State is the root of the state the user sees: today's for members and whoever may look in, and that of the moment she
 // left for those who are gone.
 func (v *Viewer) State() (pmap.Root, error) {
-	if v.Standing == nil || v.Standing.Membership != "leave" && v.Standing.Membership != "ban" {
+	if v.Parted == nil {
 		return v.current, nil
 	}
-	left, err := v.r.load(v.tx, v.Standing.Event)
-	if err != nil {
-		return pmap.Root{}, err
-	}
-	return left.State, nil
+	return v.Parted.State, nil
 }
 
 // Bound is the last position of which the user can see anything.
@@ -145,6 +178,17 @@ func (v *Viewer) Sees(s *Stored) (bool, error) {
 		return allowed(false), nil
 	}
 	return v.joinedAfter(s.Pos)
+}
+
+// seesContent says whether the user may be told what a state event replaced: what she may see, and her own memberships.
+func (v *Viewer) seesContent(old *Stored) (bool, error) {
+	if v == nil {
+		return false, nil
+	}
+	if old.Event.IsState("m.room.member", string(v.user)) {
+		return true, nil
+	}
+	return v.Sees(old)
 }
 
 // before is the moment before a state event that decides.
