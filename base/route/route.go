@@ -215,11 +215,3 @@ func ID(ctx context.Context) string {
 	}
 	return ""
 }
-
-// Note adds attributes to the request's one log record. Never secrets, content, or who reads what. It may be called
-// only by the goroutine that serves the request.
-func Note(ctx context.Context, attrs ...slog.Attr) {
-	if rec, ok := ctx.Value(contextKey{}).(*record); ok {
-		rec.attrs = append(rec.attrs, attrs...)
-	}
-}

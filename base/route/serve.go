@@ -31,7 +31,6 @@ type record struct {
 	cause error
 	code  fault.Code
 	stack []byte
-	attrs []slog.Attr
 }
 
 // ServeHTTP answers one request.
@@ -199,7 +198,7 @@ func (t *Table[C]) logRequest(r *http.Request, w *writer, rec *record, path stri
 	if !t.log.Enabled(r.Context(), level) {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 10+len(rec.attrs))
+	attrs := make([]slog.Attr, 0, 10)
 	attrs = append(attrs,
 		slog.String("id", rec.id),
 		slog.String("method", knownMethod(r.Method)),
@@ -222,7 +221,7 @@ func (t *Table[C]) logRequest(r *http.Request, w *writer, rec *record, path stri
 	if rec.stack != nil {
 		attrs = append(attrs, slog.String("stack", string(rec.stack)))
 	}
-	t.log.LogAttrs(r.Context(), level, "request", append(attrs, rec.attrs...)...)
+	t.log.LogAttrs(r.Context(), level, "request", attrs...)
 }
 
 // knownMethod keeps what a stranger sends as a method out of the log.

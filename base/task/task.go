@@ -126,11 +126,7 @@ func (g *Group) Status() []Status {
 	return list
 }
 
-// Run is Group.Go for one task without a group: it keeps fn running in this goroutine until fn returns nil or ctx ends.
-func Run(ctx context.Context, log *slog.Logger, name string, fn func(ctx context.Context) error) {
-	run(ctx, log, name, fn, func(error, bool) {})
-}
-
+// run keeps fn running in this goroutine until fn returns nil or ctx ends.
 func run(ctx context.Context, log *slog.Logger, name string, fn func(context.Context) error, failed func(error, bool)) {
 	pause := firstPause
 	for {

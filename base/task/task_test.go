@@ -51,10 +51,8 @@ func TestPauseIsBounded(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 24*time.Hour)
 		defer cancel()
 		n := 0
-		Run(ctx, slog.New(slog.DiscardHandler), "hopeless", func(context.Context) error {
-			n++
-			return errors.New("no")
-		})
+		hopeless := func(context.Context) error { return errors.New("no") }
+		run(ctx, slog.New(slog.DiscardHandler), "hopeless", hopeless, func(error, bool) { n++ })
 		if n < 24*60 || n > 24*60+15 {
 			t.Errorf("got %d starts in a day, want one a minute", n)
 		}
