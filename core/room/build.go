@@ -3,6 +3,7 @@ package room
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"freehold.example/base/pmap"
 	"freehold.example/matrix/authrule"
@@ -21,10 +22,14 @@ type Draft struct {
 	Timestamp int64 // milliseconds since 1970; now when 0
 }
 
-// checkKey refuses a state key that no event can have, before it is kept for ever (Client-Server API, "Size limits").
+// checkKey refuses a state key that no event can have (Client-Server API, "Size limits") and one that PostgreSQL cannot
+// store, before it is kept for ever.
 func checkKey(key authrule.StateKey) error {
 	if len(key.Type) > id.MaxLength || len(key.Key) > id.MaxLength {
 		return fault.Newf(fault.TooLarge, "An event's type and state key have at most %d bytes", id.MaxLength)
+	}
+	if strings.IndexByte(key.Type, 0) >= 0 || strings.IndexByte(key.Key, 0) >= 0 {
+		return fault.New(fault.BadJSON, "An event's type and state key cannot have a NUL in them")
 	}
 	return nil
 }
@@ -103,7 +108,7 @@ func (r *Rooms) advance(ctx context.Context, h *head, p *planned) error {
 			return err
 		}
 		if _, known := h.auth[k]; known || k == keyCreate || k == keyPower || k == keyJoinRules || k == keyVisibility ||
-			k.Type == "m.room.member" {
+			k.Type == "m.room.member" || k.Type == "m.room.third_party_invite" {
 			if err := h.set(k, e); err != nil {
 				return err
 			}

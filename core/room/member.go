@@ -21,9 +21,10 @@ type membershipChange struct {
 	reason     string
 	extra      map[string]any // what the client added to the content
 
-	// allowed says, beyond the authorisation rules, whether the change makes sense where the target's membership is now.
-	// done ends it without an event: the target is there already.
-	allowed func(now string) (done bool, err error)
+	// allowed says, beyond the authorisation rules, whether the change makes sense where the target's membership is now;
+	// known is false where the room never heard of the target. done ends it without an event: the target is there already.
+	// nil allows everything.
+	allowed func(now authrule.Membership, known bool) (done bool, err error)
 }
 
 // Join makes the caller a member. extra are further keys for the member event. Joining twice changes nothing.
@@ -31,7 +32,7 @@ type membershipChange struct {
 func (r *Rooms) Join(ctx context.Context, c Caller, room id.Room, reason string, extra map[string]any) error {
 	return r.setMembership(ctx, c, room, membershipChange{
 		target: c.User, membership: "join", reason: reason, extra: extra,
-		allowed: func(now string) (bool, error) { return now == "join", nil },
+		allowed: func(now authrule.Membership, _ bool) (bool, error) { return now == authrule.Join, nil },
 	})
 }
 
@@ -39,7 +40,7 @@ func (r *Rooms) Join(ctx context.Context, c Caller, room id.Room, reason string,
 func (r *Rooms) Knock(ctx context.Context, c Caller, room id.Room, reason string) error {
 	return r.setMembership(ctx, c, room, membershipChange{
 		target: c.User, membership: "knock", reason: reason,
-		allowed: func(now string) (bool, error) { return now == "knock", nil },
+		allowed: func(now authrule.Membership, _ bool) (bool, error) { return now == authrule.Knock, nil },
 	})
 }
 
@@ -47,7 +48,7 @@ func (r *Rooms) Knock(ctx context.Context, c Caller, room id.Room, reason string
 func (r *Rooms) Leave(ctx context.Context, c Caller, room id.Room, reason string) error {
 	return r.setMembership(ctx, c, room, membershipChange{
 		target: c.User, membership: "leave", reason: reason,
-		allowed: func(now string) (bool, error) { return now == "leave" && r.wasMember(ctx, room, c.User), nil },
+		allowed: func(now authrule.Membership, known bool) (bool, error) { return now == authrule.Leave && known, nil },
 	})
 }
 
@@ -63,8 +64,8 @@ func (r *Rooms) Invite(ctx context.Context, c Caller, room id.Room, target id.Us
 func (r *Rooms) Kick(ctx context.Context, c Caller, room id.Room, target id.User, reason string) error {
 	return r.setMembership(ctx, c, room, membershipChange{
 		target: target, membership: "leave", reason: reason,
-		allowed: func(now string) (bool, error) {
-			if now == "leave" || now == "ban" {
+		allowed: func(now authrule.Membership, _ bool) (bool, error) {
+			if now == authrule.Leave || now == authrule.Ban {
 				return false, fault.Newf(fault.Forbidden, "%s is not in the room", target)
 			}
 			return false, nil
@@ -81,8 +82,8 @@ func (r *Rooms) Ban(ctx context.Context, c Caller, room id.Room, target id.User,
 func (r *Rooms) Unban(ctx context.Context, c Caller, room id.Room, target id.User, reason string) error {
 	return r.setMembership(ctx, c, room, membershipChange{
 		target: target, membership: "leave", reason: reason,
-		allowed: func(now string) (bool, error) {
-			if now != "ban" {
+		allowed: func(now authrule.Membership, _ bool) (bool, error) {
+			if now != authrule.Ban {
 				return false, fault.Newf(fault.Forbidden, "%s is not banned from the room", target)
 			}
 			return false, nil
@@ -98,19 +99,56 @@ func (r *Rooms) setMembership(ctx context.Context, c Caller, room id.Room, m mem
 	if err != nil {
 		return err
 	}
+	_, err = r.changeMembership(ctx, c, room, m, content)
+	return err
+}
+
+// setMember is SetState for a member event that a client wrote itself.
+func (r *Rooms) setMember(ctx context.Context, c Caller, room id.Room, key string, given []byte) (id.Event, error) {
+	target, err := id.ParseUser(key)
+	if err != nil {
+		return "", fault.New(fault.BadJSON, "The state key of a member event must be a user id").Because(err)
+	}
+	var members map[string]json.RawMessage // numbers stay as they were written
+	if err := json.Unmarshal(given, &members); err != nil {
+		return "", fault.New(fault.BadJSON, "The content is not a JSON object").Because(err)
+	}
+	m := membershipChange{target: target}
+	if err := json.Unmarshal(members["membership"], &m.membership); err != nil {
+		return "", fault.New(fault.BadJSON, "A member event needs a membership").Because(err)
+	}
+	if m.membership == "invite" {
+		if err := r.reachable(target); err != nil {
+			return "", err
+		}
+	}
+	content := make(map[string]any, len(members)+1)
+	for k, v := range members {
+		content[k] = v
+	}
+	return r.changeMembership(ctx, c, room, m, content)
+}
+
+// changeMembership writes the member event, and gives its id or that of the event which it would only repeat.
+func (r *Rooms) changeMembership(ctx context.Context, c Caller, room id.Room, m membershipChange, content map[string]any) (id.Event, error) {
 	if err := r.intern(ctx, memberKey(m.target)); err != nil {
-		return err
+		return "", err
 	}
 	rooms, err := r.joinedSet(ctx, m)
 	if err != nil {
-		return err
+		return "", err
 	}
-	_, err = r.commit(ctx, room, 1, func(ctx context.Context, h *head, first NID) ([]*planned, error) {
-		if err := r.need(ctx, h, memberKey(m.target)); err != nil {
+	var there id.Event
+	events, err := r.commit(ctx, room, 1, func(ctx context.Context, h *head, first NID) ([]*planned, error) {
+		if err := r.need(ctx, h, memberKey(m.target), memberKey(c.User)); err != nil {
 			return nil, err
 		}
+		if c.User != m.target && h.state.Membership(c.User) != authrule.Join {
+			return nil, errNotIn // before anything is said of the target
+		}
+		there = h.auth[memberKey(m.target)]
 		if m.allowed != nil {
-			done, err := m.allowed(string(h.state.Membership(m.target)))
+			done, err := m.allowed(h.state.Membership(m.target), there != "")
 			if done || err != nil {
 				return nil, err
 			}
@@ -126,13 +164,21 @@ func (r *Rooms) setMembership(ctx context.Context, c Caller, room id.Room, m mem
 			return nil, fault.New(fault.BadJSON, "The content is not valid JSON").Because(err)
 		}
 		key := string(m.target)
-		p, err := r.append(ctx, h, c.User, Draft{Type: "m.room.member", StateKey: &key, Content: raw}, first)
+		d := Draft{Type: "m.room.member", StateKey: &key, Content: raw}
+		if same, err := r.sameState(ctx, h, c.User, d); same != "" || err != nil {
+			there = same
+			return nil, err
+		}
+		p, err := r.append(ctx, h, c.User, d, first)
 		if err != nil {
 			return nil, err
 		}
 		return []*planned{p}, nil
 	})
-	return err
+	if err != nil || len(events) == 0 {
+		return there, err
+	}
+	return events[0].event.ID(), nil
 }
 
 // joinedSet is the rooms the target of a join is in, for restricted rooms; it is read before the lane is taken.
@@ -180,34 +226,6 @@ func (h *head) authoriser(user id.User, rooms map[id.Room]bool) id.User {
 // keyAuthoriser names the member in whose name a restricted join is allowed. It counts for as much as this server's
 // signature on it: a client that could choose it could let itself into any restricted room.
 const keyAuthoriser = "join_authorised_via_users_server"
-
-// withoutAuthoriser takes keyAuthoriser out of the content of a member event that a client wrote.
-func withoutAuthoriser(content []byte) []byte {
-	var members map[string]json.RawMessage
-	if json.Unmarshal(content, &members) != nil {
-		return content // is refused later, with the reason
-	}
-	if _, ok := members[keyAuthoriser]; !ok {
-		return content
-	}
-	delete(members, keyAuthoriser)
-	without, err := json.Marshal(members)
-	if err != nil {
-		return content
-	}
-	return without
-}
-
-// wasMember says whether the room has any member event for the user.
-func (r *Rooms) wasMember(ctx context.Context, room id.Room, user id.User) bool {
-	var found bool
-	err := r.DB.Read(ctx, func(tx *sqldb.Tx) error {
-		_, err := r.standing(tx, room, user)
-		found = err == nil
-		return nil
-	})
-	return err == nil && found
-}
 
 const (
 	sqlJoined = `SELECT r.room_id FROM membership m JOIN room r ON r.nid = m.room
@@ -286,12 +304,10 @@ func (r *Rooms) renewMember(ctx context.Context, room id.Room, user id.User, dis
 	}
 	setOrDelete(content, "displayname", displayname)
 	setOrDelete(content, "avatar_url", avatarURL)
-	delete(content, keyAuthoriser) // that was for the join
-	raw, err := canon.Marshal(content)
-	if err != nil {
-		return err
-	}
-	_, err = r.SetState(ctx, Caller{User: user}, room, "m.room.member", string(user), raw)
+	_, err = r.changeMembership(ctx, Caller{User: user}, room, membershipChange{
+		target: user, membership: "join",
+		allowed: func(now authrule.Membership, _ bool) (bool, error) { return now != authrule.Join, nil }, // she has just left
+	}, content)
 	return err
 }
 

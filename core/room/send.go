@@ -29,7 +29,7 @@ func (r *Rooms) SetState(ctx context.Context, c Caller, room id.Room, typ, key s
 		return "", fault.New(fault.InvalidParam, "A room's m.room.create event cannot be replaced")
 	}
 	if typ == "m.room.member" {
-		content = withoutAuthoriser(content)
+		return r.setMember(ctx, c, room, key, content)
 	}
 	return r.send(ctx, c, room, Draft{Type: typ, StateKey: &key, Content: content}, txn{})
 }
@@ -101,8 +101,11 @@ func (r *Rooms) once(ctx context.Context, t txn, send func() (id.Event, error)) 
 	return "", errBusy
 }
 
-// sameState finds the state event that the draft would only repeat.
+// sameState finds the state event that the draft, by a member of the room, would only repeat.
 func (r *Rooms) sameState(ctx context.Context, h *head, sender id.User, d Draft) (id.Event, error) {
+	if err := r.need(ctx, h, memberKey(sender)); err != nil || h.state.Membership(sender) != authrule.Join {
+		return "", err
+	}
 	content, err := canon.Canonical(d.Content, canon.Lenient)
 	if err != nil {
 		return "", fault.New(fault.BadJSON, "The content is not a JSON object").Because(err)
@@ -142,14 +145,13 @@ func (r *Rooms) redact(ctx context.Context, c Caller, room id.Room, d Draft, t t
 			if d.Redacts == "" {
 				d.Redacts = id.Event(textIn(d.Content, "redacts"))
 			}
-			effect, err := r.redactionOf(ctx, h, d.Redacts)
+			effect, own, err := r.redactionOf(ctx, h, c.User, d.Redacts)
 			if err != nil {
 				return nil, err
 			}
 			if err := r.need(ctx, h, memberKey(c.User)); err != nil {
 				return nil, err
 			}
-			own := effect != nil && effect.target.Event.Sender() == c.User
 			if !own && h.state.Level(c.User) < h.state.Power.Redact() {
 				return nil, fault.New(fault.Forbidden, "You may only redact your own events in this room")
 			}
@@ -167,13 +169,17 @@ func (r *Rooms) redact(ctx context.Context, c Caller, room id.Room, d Draft, t t
 	})
 }
 
-// redactionOf finds what redacting target will do: nothing when it is not here, is redacted already, or may not be.
-func (r *Rooms) redactionOf(ctx context.Context, h *head, target id.Event) (*redaction, error) {
-	var effect *redaction
-	err := r.DB.Read(ctx, func(tx *sqldb.Tx) error {
+// redactionOf finds what redacting target will do: nothing when it is not here, is redacted already, or may not be. own
+// says that the target is the user's own event.
+func (r *Rooms) redactionOf(ctx context.Context, h *head, user id.User, target id.Event) (effect *redaction, own bool, err error) {
+	err = r.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		s, err := r.byID(tx, target)
-		if err != nil || s == nil || s.Room != h.nid || s.RedactedBy != 0 || s.Event.Type() == "m.room.create" {
+		if err != nil || s == nil || s.Room != h.nid {
 			return err
+		}
+		own = s.Event.Sender() == user
+		if s.RedactedBy != 0 || s.Event.Type() == "m.room.create" {
+			return nil
 		}
 		pruned, err := s.Event.Redact()
 		if err != nil {
@@ -182,5 +188,5 @@ func (r *Rooms) redactionOf(ctx context.Context, h *head, target id.Event) (*red
 		effect = &redaction{target: s, pruned: pruned}
 		return nil
 	})
-	return effect, err
+	return effect, own, err
 }
