@@ -176,7 +176,8 @@ func (u *user) createRoom(body obj) string {
 // publicRoom makes a room that everybody may join.
 func (u *user) publicRoom() string { u.t.Helper(); return u.createRoom(obj{"preset": "public_chat"}) }
 
-func (u *user) join(room string)  { u.t.Helper(); u.post(path("/v3/rooms", room, "join"), nil).ok() }
+func (u *user) join(room string) { u.t.Helper(); u.post(path("/v3/rooms", room, "join"), nil).ok() }
+
 func (u *user) leave(room string) { u.t.Helper(); u.post(path("/v3/rooms", room, "leave"), nil).ok() }
 
 // about does to other what verb says: "invite", "kick", "ban", "unban".

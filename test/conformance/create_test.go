@@ -1,0 +1,239 @@
+package conformance
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// 8 Room creation
+
+func TestB89(t *testing.T) {
+	alice := newUser(t)
+	name := "b89-" + run
+	room := alice.createRoom(obj{"visibility": "public", "room_alias_name": name})
+	alias := "#" + name + ":" + alice.server()
+	if got := nobody(t).get(path("/v3/directory/room", alias)).ok().str("room_id"); got != room {
+		t.Errorf("the alias stands for %q, want %q", got, room)
+	}
+	if got := alice.state(room, "m.room.canonical_alias", "").ok().str("alias"); got != alias {
+		t.Errorf("got canonical alias %q, want %q", got, alias)
+	}
+	if got := alice.state(room, "m.room.join_rules", "").ok().str("join_rule"); got != "public" {
+		t.Errorf("got join rule %q", got)
+	}
+}
+
+func TestB90(t *testing.T) {
+	alice := newUser(t)
+	for _, body := range []obj{{"visibility": "private"}, {}} {
+		room := alice.createRoom(body)
+		if got := alice.state(room, "m.room.join_rules", "").ok().str("join_rule"); got != "invite" {
+			t.Errorf("%v: got join rule %q", body, got)
+		}
+	}
+}
+
+func TestNameAndTopic(t *testing.T) {
+	alice := newUser(t)
+	room := alice.createRoom(obj{"name": "Name", "topic": "Topic"})
+	t.Run("B91", func(t *testing.T) {
+		if got := alice.state(room, "m.room.name", "").ok().str("name"); got != "Name" {
+			t.Errorf("got name %q", got)
+		}
+		if got := alice.state(room, "m.room.topic", "").ok().str("topic"); got != "Topic" {
+			t.Errorf("got topic %q", got)
+		}
+	})
+	t.Run("B92", func(t *testing.T) {
+		rich := alice.state(room, "m.room.topic", "").ok().list("m.topic", "m.text")
+		if len(rich) != 1 || rich[0].str("body") != "Topic" || !slices.Contains([]string{"", "text/plain"}, rich[0].str("mimetype")) {
+			t.Errorf("got %v", rich)
+		}
+	})
+	given := list{obj{"type": "m.room.topic", "content": obj{"topic": "given"}}}
+	t.Run("B93", func(t *testing.T) {
+		room := alice.createRoom(obj{"initial_state": given})
+		if got := alice.state(room, "m.room.topic", "").ok(); !got.equals(obj{"topic": "given"}) {
+			t.Errorf("got %s", got.raw)
+		}
+	})
+	t.Run("B94", func(t *testing.T) {
+		room := alice.createRoom(obj{"topic": "wins", "initial_state": given})
+		got := alice.state(room, "m.room.topic", "").ok()
+		if got.str("topic") != "wins" || got.str("m.topic", "m.text", 0, "body") != "wins" {
+			t.Errorf("got %s", got.raw)
+		}
+	})
+}
+
+func TestB95(t *testing.T) {
+	alice := newUser(t)
+	offered := alice.get("/v3/capabilities").ok().keys("capabilities", "m.room_versions", "available")
+	if !slices.Contains(offered, "2") {
+		t.Errorf("version 2 is not among %v", offered)
+	}
+	for _, v := range offered {
+		room := alice.createRoom(obj{"room_version": v})
+		if got := alice.state(room, "m.room.create", "").ok().str("room_version"); got != v {
+			t.Errorf("got a room of version %q, want %q", got, v)
+		}
+		alice.send(room, "hello")
+	}
+}
+
+func TestB96(t *testing.T) {
+	alice := newUser(t)
+	alice.post("/v3/createRoom", obj{"room_version": 1}).fails(400, "M_BAD_JSON")
+	alice.post("/v3/createRoom", obj{"room_version": "ahfgwjyerhgiuveisbruvybseyrugvi"}).fails(400, "M_UNSUPPORTED_ROOM_VERSION")
+}
+
+func TestB97(t *testing.T) {
+	alice := newUser(t)
+	room := alice.createRoom(obj{"creation_content": obj{"room_version": "1", "com.example.k": obj{"a": 1}}})
+	got := alice.state(room, "m.room.create", "").ok()
+	if got.str("room_version") != defaultVersion(alice) || got.num("com.example.k", "a") != 1 {
+		t.Errorf("got %s", got.raw)
+	}
+}
+
+func TestB98(t *testing.T) {
+	alice := newUser(t)
+	room := alice.createRoom(obj{"creation_content": obj{"m.federate": false}})
+	if got := alice.state(room, "m.room.create", "").ok(); !got.at("m.federate").equals(false) {
+		t.Errorf("got %s", got.raw)
+	}
+}
+
+func TestB99(t *testing.T) {
+	alice, bob := newUser(t), newUser(t)
+	since := bob.now()
+	room := alice.createRoom(obj{"invite": list{bob.id}})
+	bob.soon(since, "the invite", func(a *answer) bool { return !a.invited(room).missing() })
+}
+
+func TestB100(t *testing.T) {
+	alice := newUser(t)
+	for _, v := range []string{"10", "11", defaultVersion(alice)} {
+		room := alice.createRoom(obj{"room_version": v})
+		first := alice.sync("", nil).timeline(room).at(0)
+		if first.str("type") != "m.room.create" || first.str("sender") != alice.id {
+			t.Errorf("version %s: the first event is %v", v, first)
+		}
+		if got := first.str("content", "creator"); v == "10" && got != alice.id {
+			t.Errorf("version %s: got creator %q", v, got)
+		}
+	}
+}
+
+func TestB101(t *testing.T) {
+	alice, bob := newUser(t), newUser(t)
+	room := alice.createRoom(obj{
+		"preset": "public_chat", "name": "n", "topic": "t", "invite": list{bob.id},
+		"initial_state": list{obj{"type": "com.example.one", "content": obj{}}, obj{"type": "com.example.two", "content": obj{}}},
+	})
+	got := alice.sync("", obj{"room": obj{"timeline": obj{"limit": 50}}}).timeline(room).all("type")
+	want := []string{
+		"m.room.create", "m.room.member", "m.room.power_levels", "m.room.join_rules", "m.room.history_visibility",
+		"com.example.one", "com.example.two", "m.room.name", "m.room.topic", "m.room.member",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %v\nwant %v", got, want)
+	}
+}
+
+func TestB102(t *testing.T) {
+	alice := newUser(t)
+	room := alice.createRoom(obj{"preset": "public_chat", "initial_state": list{
+		obj{"type": "m.room.join_rules", "state_key": "", "content": obj{"join_rule": "invite"}},
+		obj{"type": "m.room.history_visibility", "content": obj{"history_visibility": "joined"}},
+	}})
+	events := alice.sync("", obj{"room": obj{"timeline": obj{"limit": 50}}}).timeline(room)
+	for _, typ := range []string{"m.room.join_rules", "m.room.history_visibility"} {
+		n := 0
+		for _, got := range events.all("type") {
+			if got == typ {
+				n++
+			}
+		}
+		if n != 1 {
+			t.Errorf("got %d events of type %s, want 1", n, typ)
+		}
+	}
+	if got := alice.state(room, "m.room.join_rules", "").str("join_rule"); got != "invite" {
+		t.Errorf("got join rule %q", got)
+	}
+	if got := alice.state(room, "m.room.history_visibility", "").str("history_visibility"); got != "joined" {
+		t.Errorf("got history visibility %q", got)
+	}
+}
+
+func TestB103(t *testing.T) {
+	alice := newUser(t)
+	for _, v := range []string{"11", "12"} {
+		levels := alice.state(alice.createRoom(obj{"room_version": v}), "m.room.power_levels", "").ok()
+		for _, k := range []string{"ban", "kick", "redact", "users_default", "state_default", "events_default"} {
+			if !levels.isNumber(k) {
+				t.Errorf("version %s: %s is no number in %s", v, k, levels.raw)
+			}
+		}
+		if !levels.has("users") || len(levels.keys("events")) == 0 {
+			t.Errorf("version %s: no users or events in %s", v, levels.raw)
+		}
+		for _, k := range levels.keys("events") {
+			if !levels.isNumber("events", k) {
+				t.Errorf("version %s: the level of %s is no number", v, k)
+			}
+		}
+		if v == "11" && levels.num("users", alice.id) <= levels.num("users_default") {
+			t.Errorf("version %s: the creator has %v", v, levels.num("users", alice.id))
+		}
+	}
+}
+
+func TestB104(t *testing.T) {
+	alice := newUser(t)
+	levels := alice.state(alice.createRoom(obj{"power_level_content_override": obj{
+		"events": obj{"com.example": 7}, "invite": 3,
+	}}), "m.room.power_levels", "").ok()
+	if !levels.at("events").equals(obj{"com.example": 7}) || levels.num("invite") != 3 || levels.num("ban") != 50 {
+		t.Errorf("got %s", levels.raw)
+	}
+}
+
+func TestB105(t *testing.T) {
+	alice := newUser(t)
+	room := alice.createRoom(nil)
+	alice.send(room, "at once")
+	a := alice.sync("", nil)
+	own := a.timeline(room).find("m.room.member", alice.id)
+	if own.missing() {
+		own = a.joined(room).at("state", "events").find("m.room.member", alice.id)
+	}
+	if own.str("sender") != alice.id || own.str("content", "membership") != "join" {
+		t.Errorf("the creator's own join is %v", own)
+	}
+}
+
+func TestB106(t *testing.T) {
+	alice := newUser(t)
+	var (
+		mu   sync.Mutex
+		seen = map[string]bool{}
+		all  sync.WaitGroup
+	)
+	const n = 20
+	for range n {
+		all.Go(func() {
+			room := alice.post("/v3/createRoom", obj{"room_version": "12"}).str("room_id")
+			mu.Lock()
+			defer mu.Unlock()
+			seen[room] = strings.HasPrefix(room, "!")
+		})
+	}
+	all.Wait()
+	if len(seen) != n || seen[""] {
+		t.Errorf("%d rooms have %d ids", n, len(seen))
+	}
+}
