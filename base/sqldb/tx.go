@@ -163,20 +163,6 @@ func (tx *Tx) Row(q string, args ...any) *Row {
 	return &Row{row: tx.conn.row(tx.ctx, q, args...)}
 }
 
-// Row is what Tx.Row has found.
-type Row struct {
-	row *sql.Row
-	err error // why nothing was asked
-}
-
-// Scan reads the row like sql.Row.Scan; it answers sql.ErrNoRows when there is none.
-func (r *Row) Scan(dst ...any) error {
-	if r.err != nil {
-		return r.err
-	}
-	return r.row.Scan(dst...)
-}
-
 // ready checks that the transaction is open and turns the arguments into what both drivers take the same way.
 func (tx *Tx) ready(args []any) error {
 	if tx.over {
