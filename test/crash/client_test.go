@@ -24,11 +24,15 @@ func newClient(t *testing.T, base string) *client {
 	return &client{base: base, http: &http.Client{Transport: transport, Timeout: time.Minute}}
 }
 
-// call makes one request. The error is that of the connection, or of an answer that is cut: it says nothing about whether
+// call makes one request. body and into are JSON, or bytes as they are. The error is that of the connection, or of an answer that is cut: it says nothing about whether
 // the server has done what it was asked to. With a status other than 200, into is not filled.
 func (c *client) call(ctx context.Context, token, method, path string, body, into any) (status int, err error) {
 	var reader io.Reader
-	if body != nil {
+	switch body := body.(type) {
+	case nil:
+	case []byte:
+		reader = bytes.NewReader(body)
+	default:
 		data, err := json.Marshal(body)
 		if err != nil {
 			return 0, err
@@ -54,10 +58,15 @@ func (c *client) call(ctx context.Context, token, method, path string, body, int
 	if resp.StatusCode != http.StatusOK {
 		return resp.StatusCode, fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, data)
 	}
-	if into == nil {
+	switch into := into.(type) {
+	case nil:
 		return resp.StatusCode, nil
+	case *[]byte:
+		*into = data
+		return resp.StatusCode, nil
+	default:
+		return resp.StatusCode, json.Unmarshal(data, into)
 	}
-	return resp.StatusCode, json.Unmarshal(data, into)
 }
 
 // must is call for when the server runs and has no reason to refuse.

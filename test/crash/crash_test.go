@@ -61,7 +61,7 @@ func TestKill(t *testing.T) {
 		w := newCrowd(t, s.URL)
 		began := time.Now()
 		for round := range rounds {
-			w.busy(1+random.IntN(200), upTo(random, 20*time.Millisecond), s.Kill)
+			w.busy(1+random.IntN(400), upTo(random, 20*time.Millisecond), s.Kill)
 			checkStored(t, s)
 			if random.IntN(4) == 0 { // and again, before it has come up
 				if err := s.Launch(); err != nil {

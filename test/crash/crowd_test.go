@@ -17,6 +17,13 @@ const (
 	senders = 32
 )
 
+// worker does one kind of thing over and over. work ends when the server is gone; settle is called when it is back, to
+// retry what nobody knows the fate of, and to check what was acknowledged.
+type worker interface {
+	work(gone context.Context)
+	settle()
+}
+
 // crowd is people who send into rooms at the same time, and what they have been told.
 type crowd struct {
 	t      *testing.T
@@ -28,6 +35,7 @@ type crowd struct {
 	changer *changer
 	courier *courier
 	reader  *reader
+	others  []worker
 
 	due     atomic.Int64  // messages still to be acknowledged before the server is killed
 	reached chan struct{} // of size one: there are none left
@@ -59,6 +67,7 @@ func newCrowd(t *testing.T, base string) *crowd {
 	w.courier.begin()
 	w.reader = &reader{crowd: w, seen: map[string]bool{}}
 	w.reader.catchUp()
+	w.others = []worker{newSmith(w), newVisitor(w), &uploader{crowd: w}}
 	return w
 }
 
@@ -71,6 +80,9 @@ func (w *crowd) run(gone context.Context) {
 	wg.Go(func() { w.changer.work(gone) })
 	wg.Go(func() { w.courier.work(gone) })
 	wg.Go(func() { w.reader.work(gone) })
+	for _, o := range w.others {
+		wg.Go(func() { o.work(gone) })
+	}
 	wg.Wait()
 }
 
@@ -100,6 +112,9 @@ func (w *crowd) settle() {
 		s.settle()
 	}
 	w.courier.settle()
+	for _, o := range w.others {
+		o.settle()
+	}
 }
 
 // message is one message event as its sender knows it.
