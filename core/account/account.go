@@ -140,7 +140,7 @@ type Account struct {
 
 const sqlAccount = `SELECT user_id, password, admin, locked, suspended, erase, created, deactivated FROM account`
 
-func scanAccount(row interface{ Scan(...any) error }) (*Account, error) {
+func scanAccount(row sqldb.Scanner) (*Account, error) {
 	var (
 		a           Account
 		password    sql.NullString
@@ -211,41 +211,16 @@ func (a *Accounts) Count(ctx context.Context) (n int64, err error) {
 // List gives up to limit accounts in the order of their ids, from the one after the given id on.
 func (a *Accounts) List(ctx context.Context, after id.User, limit int) ([]*Account, error) {
 	var list []*Account
-	err := a.DB.Read(ctx, func(tx *sqldb.Tx) error {
-		rows, err := tx.Query(sqlAccount+` WHERE user_id > $1 ORDER BY user_id LIMIT $2`, after, limit)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		list = nil
-		for rows.Next() {
-			acc, err := scanAccount(rows)
-			if err != nil {
-				return err
-			}
-			list = append(list, acc)
-		}
-		return rows.Err()
+	err := a.DB.Read(ctx, func(tx *sqldb.Tx) (err error) {
+		list, err = sqldb.All(tx, scanAccount, sqlAccount+` WHERE user_id > $1 ORDER BY user_id LIMIT $2`, after, limit)
+		return err
 	})
 	return list, err
 }
 
 // LocalDevices lists the devices of a user of this server.
 func (a *Accounts) LocalDevices(tx *sqldb.Tx, user id.User) ([]id.Device, error) {
-	rows, err := tx.Query(`SELECT device_id FROM account_device WHERE user_id = $1 ORDER BY device_id`, user)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var devices []id.Device
-	for rows.Next() {
-		var d id.Device
-		if err := rows.Scan(&d); err != nil {
-			return nil, err
-		}
-		devices = append(devices, d)
-	}
-	return devices, rows.Err()
+	return sqldb.Column[id.Device](tx, `SELECT device_id FROM account_device WHERE user_id = $1 ORDER BY device_id`, user)
 }
 
 // Named turns what a person typed as the name of an account here, a whole user id or a local part in any case, into a user

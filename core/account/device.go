@@ -31,7 +31,7 @@ type Device struct {
 
 const sqlDevices = `SELECT device_id, display_name, created, seen, seen_ip, seen_agent FROM account_device WHERE user_id = $1`
 
-func scanDevice(row interface{ Scan(...any) error }) (*Device, error) {
+func scanDevice(row sqldb.Scanner) (*Device, error) {
 	var d Device
 	var created, seen int64
 	if err := row.Scan(&d.Device, &d.Name, &created, &seen, &d.SeenIP, &d.SeenAgent); err != nil {
@@ -49,21 +49,9 @@ var errNoDevice = fault.New(fault.NotFound, "There is no such device")
 // Devices lists the user's devices in the order of their ids.
 func (a *Accounts) Devices(ctx context.Context, user id.User) ([]*Device, error) {
 	var list []*Device
-	err := a.DB.Read(ctx, func(tx *sqldb.Tx) error {
-		rows, err := tx.Query(sqlDevices+` ORDER BY device_id`, user)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		list = nil
-		for rows.Next() {
-			d, err := scanDevice(rows)
-			if err != nil {
-				return err
-			}
-			list = append(list, d)
-		}
-		return rows.Err()
+	err := a.DB.Read(ctx, func(tx *sqldb.Tx) (err error) {
+		list, err = sqldb.All(tx, scanDevice, sqlDevices+` ORDER BY device_id`, user)
+		return err
 	})
 	for _, d := range list {
 		a.seen.fill(user, d)

@@ -70,7 +70,7 @@ const (
 		WHERE user_id = $1 AND deleted = FALSE ORDER BY version DESC LIMIT 1`
 )
 
-func scanVersion(row *sqldb.Row) (*version, error) {
+func scanVersion(row sqldb.Scanner) (*version, error) {
 	var v version
 	err := row.Scan(&v.number, &v.algorithm, &v.authData, &v.etag, &v.keys, &v.bytes, &v.deleted)
 	return &v, err

@@ -192,27 +192,19 @@ func (b *Backups) Get(ctx context.Context, user id.User, name string, room id.Ro
 func (b *Backups) read(ctx context.Context, user id.User, name, q string, args ...any) ([]Key, error) {
 	var keys []Key
 	err := b.DB.Read(ctx, func(tx *sqldb.Tx) error {
-		keys = nil
 		v, err := existing(tx, user, name)
 		if err != nil {
 			return err
 		}
-		rows, err := tx.Query(q, append([]any{user, v.number}, args...)...)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var k Key
-			err := rows.Scan((*string)(&k.Room), &k.Session, &k.FirstMessageIndex, &k.ForwardedCount, &k.Verified, (*[]byte)(&k.Data))
-			if err != nil {
-				return err
-			}
-			keys = append(keys, k)
-		}
-		return rows.Err()
+		keys, err = sqldb.All(tx, scanKey, q, append([]any{user, v.number}, args...)...)
+		return err
 	})
 	return keys, err
+}
+
+func scanKey(row sqldb.Scanner) (k Key, err error) {
+	err = row.Scan((*string)(&k.Room), &k.Session, &k.FirstMessageIndex, &k.ForwardedCount, &k.Verified, (*[]byte)(&k.Data))
+	return k, err
 }
 
 // Remove deletes the keys of a part of a backup; that there are none is no error.

@@ -118,8 +118,7 @@ func (d *Directory) Servers(id.Room) []id.Server { return []id.Server{d.Server} 
 // Aliases lists a room's aliases on this server, for its members and whoever may read it. Errors: M_FORBIDDEN.
 func (d *Directory) Aliases(ctx context.Context, user id.User, in id.Room) ([]id.Alias, error) {
 	var list []id.Alias
-	err := d.Rooms.View(ctx, in, user, func(tx *sqldb.Tx, v *room.Viewer) error {
-		list = []id.Alias{}
+	err := d.Rooms.View(ctx, in, user, func(tx *sqldb.Tx, v *room.Viewer) (err error) {
 		if !v.Joined() {
 			readable, err := d.worldReadable(tx, v)
 			if err != nil {
@@ -129,19 +128,8 @@ func (d *Directory) Aliases(ctx context.Context, user id.User, in id.Room) ([]id
 				return fault.New(fault.Forbidden, "You are not in this room")
 			}
 		}
-		rows, err := tx.Query(sqlAliases, in)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var a id.Alias
-			if err := rows.Scan(&a); err != nil {
-				return err
-			}
-			list = append(list, a)
-		}
-		return rows.Err()
+		list, err = sqldb.Column[id.Alias](tx, sqlAliases, in)
+		return err
 	})
 	return list, err
 }

@@ -146,7 +146,7 @@ type summary struct {
 // published summarises the rooms of the directory in which there is somebody.
 func (d *Directory) published(ctx context.Context) (all []csapi.PublicRoom, err error) {
 	err = d.DB.Read(ctx, func(tx *sqldb.Tx) error {
-		rooms, err := publishedRooms(tx)
+		rooms, err := sqldb.Column[id.Room](tx, sqlPublished)
 		if err != nil {
 			return err
 		}
@@ -167,23 +167,6 @@ func (d *Directory) published(ctx context.Context) (all []csapi.PublicRoom, err 
 		return nil
 	})
 	return all, err
-}
-
-func publishedRooms(tx *sqldb.Tx) ([]id.Room, error) {
-	rows, err := tx.Query(sqlPublished)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var rooms []id.Room
-	for rows.Next() {
-		var in id.Room
-		if err := rows.Scan(&in); err != nil {
-			return nil, err
-		}
-		rooms = append(rooms, in)
-	}
-	return rooms, rows.Err()
 }
 
 // maxSummaries is how many summaries are remembered.
