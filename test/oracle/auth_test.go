@@ -18,13 +18,15 @@ type authCase struct {
 	event   *event.Event
 	state   []*node         // whose events are the state
 	s       *authrule.State // what ours makes of it
+
+	rejected map[id.Event]bool // of TestAuthEvents
 }
 
 func (c *authCase) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "event: %s\nstate:\n", describe(c.event))
 	for _, n := range c.state {
-		fmt.Fprintf(&b, "  %s\n", describe(n.event))
+		fmt.Fprintf(&b, "  %s%s\n", describe(n.event), map[bool]string{true: " REJECTED"}[c.rejected[n.event.ID()]])
 	}
 	return b.String()
 }
@@ -110,6 +112,86 @@ func (r *room) create(dr *event.Draft) {
 		content.set("creator", pick(d, raw("null"), raw("1"), str("x")))
 	}
 	dr.Content = content.bytes()
+}
+
+// TestAuthEvents compares whether random events are allowed by the auth events that they name: the right ones or others,
+// of other rooms, rejected, twice, or missing. gomatrixserverlib leaves these rules to its callers.
+func TestAuthEvents(t *testing.T) {
+	run(t, "auth events", 500, func(d *dice) (all []*difference) {
+		v := allVersions[2+d.IntN(len(allVersions)-2)] // mautrix has no rules for versions 1 and 2
+		r := newRoom(d, v)
+		at := r.nodes[len(r.nodes)-1]
+		for range d.IntN(12) {
+			if next := r.send(at, r.any(at)); !next.rejected {
+				at = next
+			}
+		}
+		other := newRoom(d, v)
+		for range perRoom {
+			if d := compareAuthEvents(r, other, at); d != nil {
+				all = append(all, d)
+			}
+		}
+		return all
+	})
+}
+
+func compareAuthEvents(r, other *room, at *node) *difference {
+	d := r.d
+	dr := r.any(at)
+	r.complete(&dr, at.state, at)
+	known := slices.Concat(r.nodes, other.nodes)
+	if len(dr.Auth) > 0 && !d.oneIn(4) {
+		i := d.IntN(len(dr.Auth))
+		switch d.IntN(5) {
+		case 0:
+			dr.Auth = append(dr.Auth, pick(d, known...).event.ID())
+		case 1:
+			dr.Auth = append(dr.Auth, dr.Auth[i])
+		case 2:
+			dr.Auth = slices.Delete(dr.Auth, i, i+1)
+		case 3:
+			dr.Auth[i] = pick(d, known...).event.ID()
+		case 4: // another of the same kind, mostly
+			is := keyOfState(r.events[dr.Auth[i]])
+			for _, n := range known {
+				if n.event.IsState(is.Type, is.Key) && d.oneIn(2) {
+					dr.Auth[i] = n.event.ID()
+				}
+			}
+		}
+	}
+	e, err := r.build(dr)
+	if err != nil {
+		return nil
+	}
+	c := &authCase{version: r.version, event: e, rejected: make(map[id.Event]bool)}
+	var events []*event.Event
+	for _, n := range known {
+		if slices.Contains(e.Auth(), n.event.ID()) {
+			c.state = append(c.state, n)
+			events = append(events, n.event)
+		}
+		if n.rejected || d.oneIn(200) {
+			c.rejected[n.event.ID()] = true
+		}
+	}
+	ours := authrule.CheckAuthEvents(e, events, c.rejected)
+	if ours == nil {
+		if r.version.RoomIDIsCreateHash {
+			events = append(events, r.nodes[0].event)
+		}
+		c.s, _ = authrule.Gather(r.version, events)
+		ours = ourAuth(r.version, e, events)
+	}
+	_, m := theirs(e)
+	theirs := mautrixAuthEvents(r.version, m, known, c.rejected)
+	seen.count("auth events: all")
+	seen.count("auth events: allowed %v", ours == nil)
+	if (ours == nil) == (theirs == "allowed") {
+		return nil
+	}
+	return &difference{kind: "auth", lib: mautrix, what: "verdict by auth events", version: r.version, ours: allowed(ours), theirs: theirs, auth: c}
 }
 
 // verified are the servers whose signatures on the event are right.

@@ -2,6 +2,7 @@ package oracle
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"freehold.example/matrix/authrule"
@@ -153,6 +154,13 @@ var authExplanations = []explanation{
 		},
 	},
 	{
+		name: "gomatrixserverlib: the level of m.room.third_party_invite", lib: gmsl,
+		why: "in events may be set to any, for it counts for nothing. v1, rule 10.5, has no exception",
+		is: func(d *difference) bool {
+			return d.theirs == "allowed" && d.auth.event.Type() == "m.room.power_levels" && strings.Contains(d.ours, `"m.room.third_party_invite"`)
+		},
+	},
+	{
 		name: "gomatrixserverlib: notifications before version 6", lib: gmsl, to: 5,
 		why: "must be levels, else the power levels are refused, or passed over where they are in the state. v6, rule 9.3, is new there",
 		is:  func(d *difference) bool { return d.auth.oddNotifications() },
@@ -160,12 +168,22 @@ var authExplanations = []explanation{
 	{
 		name: "gomatrixserverlib: levels beyond 64 bits", lib: gmsl, to: 5,
 		why: "overflow to the smallest. Ours takes the largest",
-		is: func(d *difference) bool {
-			return strings.Contains(d.ours, "9223372036854775806") || strings.Contains(string(d.auth.event.Content()), "e+30")
-		},
+		is:  func(d *difference) bool { return d.auth.hugeLevel() },
 	},
 
 	// mautrix.
+	{
+		name: "mautrix: levels beyond 64 bits", lib: mautrix, to: 5,
+		why: "overflow or count as the largest or smallest there are. Ours takes the largest",
+		is:  func(d *difference) bool { return d.auth.hugeLevel() },
+	},
+	{
+		name: "mautrix: server names of users", lib: mautrix,
+		why: "are not looked at. v1, rule 10.1: valid user ids; Appendices, Server Name",
+		is: func(d *difference) bool {
+			return d.theirs == "allowed" && strings.Contains(d.ours, "users: malformed identifier") && strings.Contains(d.ours, "server name")
+		},
+	},
 	{
 		name: "mautrix: notifications before version 6", lib: mautrix, to: 5,
 		why: "are checked. v6, rule 9.3, is new there",
@@ -248,6 +266,18 @@ func (c *authCase) levelAdded() bool {
 		}
 	}
 	return false
+}
+
+// hugeLevel says whether old or new power levels have a number that 64 bits do not hold.
+func (c *authCase) hugeLevel() bool {
+	huge := func(t *tree) bool {
+		if t.kind != 0 {
+			return false
+		}
+		f, err := strconv.ParseFloat(t.text, 64)
+		return err == nil && (f >= 1<<63 || f <= -1<<63)
+	}
+	return parseTree(c.event.Content()).any(huge) || parseTree(c.inState("m.room.power_levels")).any(huge)
 }
 
 // inState is the content of an event of the state, an empty object if there is none.

@@ -123,3 +123,26 @@ func mautrixAuth(v *version.Version, e *pdu.PDU, state []*node) (answer string) 
 	get := func([]mid.EventID) ([]*pdu.PDU, error) { return create, nil } // it asks for the create event only
 	return allowed(eventauth.Authorize(rv, e, events, get, mautrixKey))
 }
+
+// mautrixAuthEvents is what mautrix says about an event and the auth events that it names.
+func mautrixAuthEvents(v *version.Version, e *pdu.PDU, known []*node, rejected map[id.Event]bool) (answer string) {
+	defer func() {
+		if r := recover(); r != nil {
+			answer = fmt.Sprint("panic: ", r)
+		}
+	}()
+	get := func(names []mid.EventID) (found []*pdu.PDU, _ error) {
+		for _, name := range names {
+			for _, n := range known {
+				if string(n.event.ID()) == string(name) {
+					copied := *n.mautrix
+					copied.InternalMeta.Rejected = rejected[n.event.ID()]
+					found = append(found, &copied)
+					break
+				}
+			}
+		}
+		return found, nil
+	}
+	return allowed(eventauth.Authorize(mid.RoomVersion(v.ID), e, nil, get, mautrixKey))
+}

@@ -428,7 +428,9 @@ func (m *model) gmslAllows(e *event.Event, state stateres.StateMap) bool {
 	if n := m.room.byID[m.rulesEvent]; n != nil {
 		rule = authrule.ParseJoinRules(n.event.Content()).Rule
 	}
-	if e.Type() != "m.room.member" || member.Membership != authrule.Join || !m.room.version.RestrictedJoin || m.rulesNow != "" ||
+	create := m.room.nodes[0].event
+	first := len(e.Prev()) == 1 && e.Prev()[0] == create.ID() && e.Sender() == create.Sender() // allowed before that
+	if first || e.Type() != "m.room.member" || member.Membership != authrule.Join || !m.room.version.RestrictedJoin || m.rulesNow != "" ||
 		rule != authrule.RuleRestricted && rule != authrule.RuleKnockRestricted || !e.IsState(e.Type(), string(e.Sender())) {
 		return ok
 	}

@@ -62,7 +62,7 @@ func newRoom(d *dice, v *version.Version) *room {
 	}
 	dr := event.Draft{Type: "m.room.create", StateKey: new(""), Sender: creator, Content: content.bytes(), Depth: 1, Timestamp: r.tick()}
 	if !v.RoomIDIsCreateHash {
-		dr.Room = id.Room("!room:" + string(creator.Server()))
+		dr.Room = id.Room("!" + d.word() + ":" + string(creator.Server()))
 	}
 	e, err := event.Build(v, dr, signerOf(creator.Server()))
 	if err != nil {
