@@ -29,7 +29,7 @@ const (
 	sqlSetReceipt  = `INSERT INTO receipt (room_id, user_id, type, thread, event_id, event_pos, ts, pos) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (room_id, user_id, type, thread) DO UPDATE SET event_id = excluded.event_id, event_pos = excluded.event_pos, ts = excluded.ts, pos = excluded.pos`
 	sqlReceipts    = `SELECT user_id, type, thread, event_id, event_pos, ts FROM receipt WHERE room_id = $1 AND pos > $2 AND pos <= $3 AND (type = 'm.read' OR user_id = $4) ORDER BY pos DESC LIMIT $5`
 	sqlOwnReceipts = `SELECT user_id, type, thread, event_id, event_pos, ts FROM receipt WHERE room_id = $1 AND user_id = $2 ORDER BY type, thread`
-	sqlReceiptRoom = `SELECT DISTINCT room_id FROM receipt WHERE pos > $1 AND pos <= $2 LIMIT $3`
+	sqlReceiptRoom = `SELECT room_id FROM receipt WHERE pos > $1 AND pos <= $2 LIMIT $3`
 )
 
 // Receipt says that a user has read up to an event.
@@ -167,7 +167,7 @@ func (e *Ephemeral) Own(tx *sqldb.Tx, user id.User, room id.Room) ([]Receipt, er
 }
 
 // ReceiptRooms lists the rooms in which any receipt moved at the positions after since, up to and with upto. all is false
-// when there are more than limit: then ask each room.
+// when more than limit receipts moved: then ask each room.
 func (e *Ephemeral) ReceiptRooms(tx *sqldb.Tx, since, upto sqldb.Pos, limit int) (rooms map[id.Room]bool, all bool, err error) {
 	rows, err := tx.Query(sqlReceiptRoom, int64(since), int64(upto), limit+1)
 	if err != nil {
@@ -175,14 +175,16 @@ func (e *Ephemeral) ReceiptRooms(tx *sqldb.Tx, since, upto sqldb.Pos, limit int)
 	}
 	defer rows.Close()
 	rooms = map[id.Room]bool{}
+	found := 0
 	for rows.Next() {
+		found++
 		var room string
 		if err := rows.Scan(&room); err != nil {
 			return nil, false, fmt.Errorf("read rooms with receipts: %w", err)
 		}
 		rooms[id.Room(room)] = true
 	}
-	return rooms, len(rooms) <= limit, rows.Err()
+	return rooms, found <= limit, rows.Err()
 }
 
 func readReceipts(tx *sqldb.Tx, query string, args ...any) ([]Receipt, error) {

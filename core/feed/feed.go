@@ -10,6 +10,7 @@
 package feed
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
@@ -53,7 +54,7 @@ const (
 	maxTimeline  = 200             // events of one room
 	usualLimit   = 10
 	maxToDevice  = 100
-	manyReceipts = 1000 // rooms with new receipts; past it each room is asked
+	manyReceipts = 1000 // new receipts on this server; past it each room is asked
 )
 
 // Request is one sync.
@@ -62,9 +63,9 @@ type Request struct {
 	Since       string // "" for all there is
 	Filter      *filter.Filter
 	FullState   bool
-	StateAfter  bool // state_after instead of state
-	Unstable    bool // ... under its name from before it was in the specification
-	SetPresence string
+	StateAfter  bool   // state_after instead of state
+	Unstable    bool   // ... under its name from before it was in the specification
+	SetPresence string // "" for online
 	Timeout     time.Duration
 }
 
@@ -78,9 +79,10 @@ func (f *Feed) Sync(ctx context.Context, q Request) (*csapi.SyncResponse, error)
 	if q.Filter == nil {
 		q.Filter = new(filter.Filter)
 	}
-	f.Ephemeral.Seen(ctx, q.Caller.User, q.Caller.Device, q.SetPresence, q.Timeout)
-	if !since.initial() {
-		if err := f.Inbox.Ack(ctx, q.Caller.User, q.Caller.Device, since.inbox); err != nil {
+	f.Ephemeral.Seen(ctx, q.Caller.User, q.Caller.Device, cmp.Or(q.SetPresence, ephemeral.Online), q.Timeout)
+	if since.inbox != 0 {
+		// What was not there when the token was made has not arrived, whatever the token says.
+		if err := f.Inbox.Ack(ctx, q.Caller.User, q.Caller.Device, min(since.inbox, f.DB.Committed())); err != nil {
 			return nil, err
 		}
 	}
@@ -117,22 +119,35 @@ func (f *Feed) DeviceLists(ctx context.Context, user id.User, from, to string) (
 		if err != nil {
 			return err
 		}
-		changed, left, err = f.deviceLists(tx, user, since.pos, high)
+		met, err := f.Rooms.Encounters(tx, user, since.pos)
+		if err != nil {
+			return err
+		}
+		changed, left, err = f.deviceLists(tx, user, since.pos, high, met)
 		return err
 	})
 	return changed, left, err
 }
 
-func (f *Feed) deviceLists(tx *sqldb.Tx, user id.User, since, upto sqldb.Pos) (changed, left []id.User, err error) {
-	w := keys.Window{Watcher: user}
+// askOneByOne is of how many users it is asked singly whether they share a room; of more, all who do are read.
+const askOneByOne = 16
+
+func (f *Feed) deviceLists(tx *sqldb.Tx, user id.User, since, upto sqldb.Pos, e room.Encounter) (changed, left []id.User, err error) {
+	w := keys.Window{Watcher: user, Met: e.Met, Parted: e.Parted}
 	if w.Updated, err = f.Keys.Changed(tx, user, since, upto); err != nil {
 		return nil, nil, err
 	}
-	e, err := f.Rooms.Encounters(tx, user, since)
-	if err != nil {
-		return nil, nil, err
-	}
-	w.Met, w.Parted = e.Met, e.Parted
 	w.Shares = func(other id.User) (bool, error) { return f.Rooms.SharesRoom(tx, user, other) }
+	if len(e.Met)+len(e.Parted) > askOneByOne {
+		shared, err := f.Rooms.SharedUsers(tx, user)
+		if err != nil {
+			return nil, nil, err
+		}
+		set := make(map[id.User]bool, len(shared))
+		for _, other := range shared {
+			set[other] = true
+		}
+		w.Shares = func(other id.User) (bool, error) { return set[other], nil }
+	}
 	return w.Lists()
 }

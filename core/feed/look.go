@@ -23,13 +23,13 @@ type look struct {
 	upto   sqldb.Pos
 	serial ephemeral.Serial
 
-	ignored      map[id.User]bool
-	data         map[id.Room][]person.Datum
-	receipts     map[id.Room]bool // rooms with new receipts; nil when each has to be asked
-	out          *csapi.SyncResponse
-	news         bool
-	roomsOut     csapi.SyncRooms
-	presenceSeen []id.User // whose presence the client has to be told now, as they are in a room she has just joined
+	ignored  map[id.User]bool
+	data     map[id.Room][]person.Datum
+	receipts map[id.Room]bool // rooms with new receipts; nil when each has to be asked
+	met      room.Encounter   // whom the user came to share a room with since the token
+	out      *csapi.SyncResponse
+	news     bool
+	roomsOut csapi.SyncRooms
 }
 
 // look reads what is new since the token. news says whether there is anything worth answering for.
@@ -40,6 +40,7 @@ func (f *Feed) look(ctx context.Context, q *Request, since token) (out *csapi.Sy
 		if l.upto, err = tx.High(); err != nil {
 			return err
 		}
+		l.since = since.settle(l.upto, l.serial)
 		for _, part := range []func() error{l.accountData, l.rooms, l.toDevice, l.keys, l.presence} {
 			if err := part(); err != nil {
 				return err
@@ -114,7 +115,10 @@ func (l *look) keys() error {
 	if l.since.initial() {
 		return nil
 	}
-	changed, left, err := l.f.deviceLists(l.tx, l.user, l.since.pos, l.upto)
+	if l.met, err = l.f.Rooms.Encounters(l.tx, l.user, l.since.pos); err != nil {
+		return err
+	}
+	changed, left, err := l.f.deviceLists(l.tx, l.user, l.since.pos, l.upto, l.met)
 	if err != nil {
 		return err
 	}
@@ -136,7 +140,7 @@ func (l *look) presence() error {
 	for _, p := range changed {
 		told[p.User] = true
 	}
-	for _, p := range l.f.Ephemeral.PresenceOf(l.presenceSeen) {
+	for _, p := range l.f.Ephemeral.PresenceOf(l.met.Met) { // new to the client, though not changed
 		if !told[p.User] {
 			told[p.User] = true
 			changed = append(changed, p)

@@ -15,12 +15,14 @@ func (l *look) rooms() error {
 	if err != nil {
 		return err
 	}
-	rooms, all, err := l.f.Ephemeral.ReceiptRooms(l.tx, l.since.pos, l.upto, manyReceipts)
-	if err != nil {
-		return err
-	}
-	if all {
-		l.receipts = rooms
+	if !l.since.initial() {
+		rooms, all, err := l.f.Ephemeral.ReceiptRooms(l.tx, l.since.pos, l.upto, manyReceipts)
+		if err != nil {
+			return err
+		}
+		if all {
+			l.receipts = rooms
+		}
 	}
 	for _, s := range standings {
 		if !l.q.Filter.Room(s.RoomID) {
@@ -108,16 +110,11 @@ func (l *look) joined(s *room.Standing, changed bool) error {
 	if out.AccountData.Events, err = l.roomData(s, fresh); err != nil {
 		return err
 	}
-	if !fresh && !l.q.FullState && len(out.Timeline.Events)+len(h.state)+len(out.Ephemeral.Events)+len(out.AccountData.Events) == 0 {
+	if !fresh && !l.q.FullState && !out.Timeline.Limited && len(out.Timeline.Events)+len(h.state)+len(out.Ephemeral.Events)+len(out.AccountData.Events) == 0 {
 		return nil
 	}
 	if err := l.unread(s, out); err != nil {
 		return err
-	}
-	if fresh && !l.since.initial() {
-		if err := l.meet(s); err != nil {
-			return err
-		}
 	}
 	put(&l.roomsOut.Join, s.RoomID, out)
 	return nil
@@ -181,7 +178,7 @@ func (l *look) roomData(s *room.Standing, fresh bool) ([]json.RawMessage, error)
 }
 
 func (l *look) unread(s *room.Standing, out *csapi.JoinedRoom) error {
-	counts, err := l.f.Notify.Unread(l.tx, l.user, s, l.upto)
+	counts, err := l.f.Notify.Unread(l.tx, l.user, s, l.ignored, l.upto)
 	if err != nil {
 		return err
 	}
@@ -204,11 +201,4 @@ func (l *look) unread(s *room.Standing, out *csapi.JoinedRoom) error {
 		out.UnreadThreads[id.Event(thread)] = &u
 	}
 	return nil
-}
-
-// meet notes whose presence is news, as the user has just joined a room of theirs.
-func (l *look) meet(s *room.Standing) error {
-	users, err := l.f.Rooms.Members(l.tx, s.Room)
-	l.presenceSeen = append(l.presenceSeen, users...)
-	return err
 }

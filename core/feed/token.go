@@ -11,8 +11,8 @@ import (
 )
 
 // token is how far a client has read each stream: s<pos>_<serial>_<inbox>. The first number alone is a place in every
-// room's history (room.Token); a stream that is added is one more number at the end, and a token without it begins that
-// stream anew.
+// room's history (room.Token); a stream that is added is one more number at the end, and a token without it, such as a
+// prev_batch, begins that stream anew.
 type token struct {
 	pos    sqldb.Pos        // events, account data, receipts, device lists
 	serial ephemeral.Serial // typing and presence
@@ -22,6 +22,16 @@ type token struct {
 func (t token) initial() bool { return t.pos == 0 }
 
 func (t token) String() string { return fmt.Sprintf("s%d_%d_%d", t.pos, t.serial, t.inbox) }
+
+// settle brings a token from a future that did not come to pass back to now: of a server that was restored from a backup,
+// or whose clock was set back.
+func (t token) settle(high sqldb.Pos, serial ephemeral.Serial) token {
+	t.pos, t.inbox = min(t.pos, high), min(t.inbox, high)
+	if t.serial > serial {
+		t.serial = 0
+	}
+	return t
+}
 
 func parseToken(s string) (token, error) {
 	var t token
@@ -42,8 +52,5 @@ func parseToken(s string) (token, error) {
 		numbers[i] = n
 	}
 	t.pos, t.serial, t.inbox = sqldb.Pos(numbers[0]), ephemeral.Serial(numbers[1]), sqldb.Pos(numbers[2])
-	if len(fields) < 3 {
-		t.inbox = t.pos
-	}
 	return t, nil
 }

@@ -7,6 +7,9 @@
 package notify
 
 import (
+	"hash/fnv"
+	"slices"
+	"strings"
 	"sync"
 
 	"freehold.example/base/sqldb"
@@ -29,8 +32,9 @@ type Config struct {
 type Notify struct {
 	Config
 
-	mu      sync.Mutex // guards tallies and what is in them
+	mu      sync.Mutex // guards tallies and held; a tally itself does not change
 	tallies map[place]*tally
+	held    int // events in all tallies
 }
 
 // New makes a Notify.
@@ -48,6 +52,7 @@ type Counts struct {
 // The bounds of what is remembered, and of one look back: a user who has not read for longer is told maxJudged.
 const (
 	maxTallies = 50_000
+	maxHeard   = 1_000_000 // events in all tallies together, of 32 bytes each and a little more
 	maxJudged  = 2000
 )
 
@@ -59,6 +64,7 @@ type place struct {
 // tally is what was judged for one user in one room.
 type tally struct {
 	rules *pushrule.Ruleset // the rules it was judged by
+	mute  uint64            // a sum of the users who were ignored then
 	from  sqldb.Pos         // events after this one ...
 	upto  sqldb.Pos         // ... up to this one were judged
 	heard []heard           // those that notify, oldest first
@@ -71,9 +77,9 @@ type heard struct {
 	highlight bool
 }
 
-// Unread counts, thread by thread, what has arrived in a room up to a position and the user has not read. Threads with
-// nothing unread are left out.
-func (n *Notify) Unread(tx *sqldb.Tx, user id.User, s *room.Standing, upto sqldb.Pos) (map[string]Counts, error) {
+// Unread counts, thread by thread, what has arrived in a room up to a position and the user has not read, but for what
+// those send whom she ignores. Threads with nothing unread are left out.
+func (n *Notify) Unread(tx *sqldb.Tx, user id.User, s *room.Standing, ignored map[id.User]bool, upto sqldb.Pos) (map[string]Counts, error) {
 	read, err := n.read(tx, user, s)
 	if err != nil {
 		return nil, err
@@ -82,7 +88,8 @@ func (n *Notify) Unread(tx *sqldb.Tx, user id.User, s *room.Standing, upto sqldb
 	if err != nil {
 		return nil, err
 	}
-	events, err := n.heard(tx, user, s, rules, read.everything, upto)
+	reader := reader{user: user, rules: rules, ignored: ignored}
+	events, err := n.heard(tx, &reader, s, read.everything, upto)
 	if err != nil {
 		return nil, err
 	}
@@ -128,82 +135,132 @@ func (n *Notify) read(tx *sqldb.Tx, user id.User, s *room.Standing) (marks, erro
 	return m, nil
 }
 
+// reader is who an event is judged for.
+type reader struct {
+	user    id.User
+	rules   *pushrule.Ruleset
+	ignored map[id.User]bool
+}
+
+// mute is a number that stands for the users who are ignored.
+func (r *reader) mute() (sum uint64) {
+	for user := range r.ignored {
+		h := fnv.New64a()
+		_, _ = h.Write([]byte(user)) // a hash does not fail
+		sum += h.Sum64()
+	}
+	return sum
+}
+
 // heard gives the events after from that notify the user, judging those that were not judged before.
-func (n *Notify) heard(tx *sqldb.Tx, user id.User, s *room.Standing, rules *pushrule.Ruleset, from, upto sqldb.Pos) ([]heard, error) {
-	at := place{user, s.Room}
+func (n *Notify) heard(tx *sqldb.Tx, r *reader, s *room.Standing, from, upto sqldb.Pos) ([]heard, error) {
+	at, mute := place{r.user, s.Room}, r.mute()
 	n.mu.Lock()
 	t := n.tallies[at]
 	n.mu.Unlock()
-	if t == nil || t.rules != rules || t.from > from {
-		t = &tally{rules: rules, from: from, upto: from}
+	if t == nil || t.rules != r.rules || t.mute != mute || t.from > from {
+		t = &tally{rules: r.rules, mute: mute, from: from, upto: from}
 	}
 	if t.upto >= upto {
 		return t.heard, nil
 	}
-	fresh, own, err := n.judge(tx, user, s, rules, max(t.upto, from), upto)
+	news, err := n.judge(tx, r, s, max(t.upto, from), upto)
 	if err != nil {
 		return nil, err
 	}
-	// Writing oneself says that one has read what was there before, in that thread.
-	kept := make([]heard, 0, len(t.heard)+len(fresh))
-	for _, e := range append(t.heard[:len(t.heard):len(t.heard)], fresh...) {
-		if e.pos > from && e.pos > own[e.thread] {
-			kept = append(kept, e)
-		}
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for old := range n.tallies {
-		if len(n.tallies) < maxTallies {
-			break
-		}
-		delete(n.tallies, old)
-	}
-	n.tallies[at] = &tally{rules: rules, from: from, upto: upto, heard: kept}
-	return kept, nil
+	next := *t
+	next.from, next.upto, next.heard = from, upto, news.settle(t.heard, from)
+	n.keep(at, &next)
+	return next.heard, nil
 }
 
-// judge looks at the newest events after a position. own is where the user wrote last in each thread.
-func (n *Notify) judge(tx *sqldb.Tx, user id.User, s *room.Standing, rules *pushrule.Ruleset, after, upto sqldb.Pos) (
-	out []heard, own map[string]sqldb.Pos, err error,
-) {
-	w, err := n.Rooms.Window(tx, s.Room, after, upto, maxJudged, func(*room.Stored) (room.Choice, error) { return room.Keep, nil })
+// keep remembers a tally in place of the one that was there, and forgets others when there is no room.
+func (n *Notify) keep(at place, t *tally) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	drop := func(at place) {
+		if old := n.tallies[at]; old != nil {
+			n.held -= len(old.heard)
+			delete(n.tallies, at)
+		}
+	}
+	drop(at)
+	for other := range n.tallies {
+		if len(n.tallies) < maxTallies && n.held+len(t.heard) <= maxHeard {
+			break
+		}
+		drop(other)
+	}
+	n.tallies[at] = t
+	n.held += len(t.heard)
+}
+
+// verdict is what a stretch of events means to a reader.
+type verdict struct {
+	heard    []heard
+	own      map[string]sqldb.Pos // where the reader wrote last in each thread: she has read what was there before
+	redacted map[sqldb.Pos]bool   // events that are there no more
+}
+
+// settle puts what is new after what was heard before, without what is read or gone by now.
+func (v *verdict) settle(before []heard, from sqldb.Pos) []heard {
+	all := slices.Concat(before, v.heard)
+	all = slices.DeleteFunc(all, func(e heard) bool { return e.pos <= from || e.pos <= v.own[e.thread] || v.redacted[e.pos] })
+	return all[max(0, len(all)-maxJudged):]
+}
+
+// judge looks at the newest events after a position.
+func (n *Notify) judge(tx *sqldb.Tx, r *reader, s *room.Standing, after, upto sqldb.Pos) (*verdict, error) {
+	keep := func(*room.Stored) (room.Choice, error) { return room.Keep, nil }
+	w, err := n.Rooms.Window(tx, s.Room, after, upto, maxJudged, keep)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	own = map[string]sqldb.Pos{}
+	v := &verdict{own: map[string]sqldb.Pos{}, redacted: map[sqldb.Pos]bool{}}
 	if len(w.Events) == 0 {
-		return nil, own, nil
+		return v, nil
 	}
-	program := rules.Compile()
+	program := r.rules.Compile()
 	o := occasion{n: n, tx: tx, s: s}
-	reader := pushrule.Reader{User: user}
-	if reader.DisplayName, err = n.Rooms.DisplayName(tx, s.Event); err != nil {
-		return nil, nil, err
+	self := pushrule.Reader{User: r.user}
+	if self.DisplayName, err = n.Rooms.DisplayName(tx, s.Event); err != nil {
+		return nil, err
 	}
 	for _, e := range w.Events {
+		if target := e.Event.Redacts(); target != "" && e.Event.Type() == "m.room.redaction" {
+			gone, err := n.Rooms.ByID(tx, target)
+			if err != nil {
+				return nil, err
+			}
+			if gone != nil && gone.RedactedBy != 0 {
+				v.redacted[gone.Pos] = true
+			}
+		}
+		if r.ignored[e.Event.Sender()] || e.RedactedBy != 0 {
+			continue
+		}
 		thread, err := n.threadOf(tx, e)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		if e.Event.Sender() == user {
-			own[thread] = e.Pos
+		if e.Event.Sender() == r.user {
+			v.own[thread] = e.Pos
 			continue
 		}
 		occasion, err := o.of(e)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		var key *string
 		if k, ok := e.Event.StateKey(); ok {
 			key = &k
 		}
 		flat := pushrule.Flatten(e.Event.Type(), e.Event.Sender(), e.Event.Room(), key, e.Event.Content())
-		if r := program.Evaluate(flat, occasion, reader); r.Notify {
-			out = append(out, heard{pos: e.Pos, thread: thread, highlight: r.Highlight})
+		if a := program.Evaluate(flat, occasion, self); a.Notify {
+			v.heard = append(v.heard, heard{pos: e.Pos, thread: thread, highlight: a.Highlight})
 		}
 	}
-	return out, own, nil
+	return v, nil
 }
 
 // occasion reads what the rules want to know of the room, once for each state it was in.
@@ -254,7 +311,7 @@ func (n *Notify) threadOf(tx *sqldb.Tx, e *room.Stored) (string, error) {
 
 func threadOr(relation, target string) string {
 	if relation == "m.thread" && target != "" {
-		return target
+		return strings.Clone(target) // not the whole event with it
 	}
 	return Main
 }

@@ -1,6 +1,8 @@
 package room
 
 import (
+	"database/sql"
+
 	"freehold.example/base/sqldb"
 	"freehold.example/matrix/id"
 )
@@ -14,9 +16,10 @@ type Encounter struct {
 const (
 	sqlOwnChanges = `SELECT ` + standingColumns + ` FROM membership m JOIN room r ON r.nid = m.room
 		WHERE m.user_id = $1 AND m.pos > $2`
-	sqlOthersChanges = `SELECT b.user_id, b.membership, b.event FROM membership b
-		JOIN membership a ON a.room = b.room AND a.user_id = $1 AND a.membership = 'join'
-		WHERE b.pos > $2 AND b.user_id <> $1`
+	// The cross join keeps SQLite from beginning with all the members of all the user's rooms.
+	sqlOthersChanges = `SELECT b.user_id, b.membership, b.event FROM membership b CROSS JOIN membership a
+		WHERE b.pos > $2 AND b.user_id <> $1 AND a.room = b.room AND a.user_id = $1 AND a.membership = 'join'`
+	sqlMembersSince = `SELECT user_id, membership, event FROM membership WHERE room = $1 AND (membership = 'join' OR pos > $2)`
 )
 
 // Encounters finds whom a user came to share a room with, and ceased to, since a moment of the stream: what decides about
@@ -33,25 +36,8 @@ func (r *Rooms) Encounters(tx *sqldb.Tx, user id.User, since sqldb.Pos) (Encount
 			return e, err
 		}
 	}
-	rows, err := tx.Query(sqlOthersChanges, user, since)
+	others, err := scanOthers(tx.Query(sqlOthersChanges, user, since))
 	if err != nil {
-		return e, err
-	}
-	defer rows.Close()
-	type other struct {
-		user       id.User
-		membership string
-		event      NID
-	}
-	var others []other
-	for rows.Next() {
-		var o other
-		if err := rows.Scan(&o.user, &o.membership, &o.event); err != nil {
-			return e, err
-		}
-		others = append(others, o)
-	}
-	if err := rows.Err(); err != nil {
 		return e, err
 	}
 	for _, o := range others {
@@ -73,14 +59,45 @@ func (r *Rooms) ownEncounter(tx *sqldb.Tx, e *Encounter, user id.User, s *Standi
 	if (was == "join") == (s.Membership == "join") {
 		return nil
 	}
-	members, err := scanUsers(tx.Query(sqlMembers, s.Room))
+	members, err := scanOthers(tx.Query(sqlMembersSince, s.Room, since))
 	if err != nil {
 		return err
 	}
-	for _, member := range members {
-		e.add(member, was, s.Membership)
+	for _, o := range members {
+		now := o.membership
+		if now != "join" && was == "join" { // gone as well, but was there with the user
+			if now, err = r.MembershipAt(tx, o.event, since); err != nil {
+				return err
+			}
+		}
+		if now == "join" {
+			e.add(o.user, was, s.Membership)
+		}
 	}
 	return nil
+}
+
+// other is somebody's membership.
+type other struct {
+	user       id.User
+	membership string
+	event      NID
+}
+
+func scanOthers(rows *sql.Rows, err error) ([]other, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var others []other
+	for rows.Next() {
+		var o other
+		if err := rows.Scan(&o.user, &o.membership, &o.event); err != nil {
+			return nil, err
+		}
+		others = append(others, o)
+	}
+	return others, rows.Err()
 }
 
 func (e *Encounter) add(user id.User, was, is string) {

@@ -104,7 +104,7 @@ func TestParse(t *testing.T) {
 		"timeline sender":     !f.Timeline.Event("m.room.message", "@spam:example.com", "!a:example.com", nil),
 		"limit given":         f.Timeline.Limit(20, 100) == 10 && f.Timeline.Limit(20, 5) == 5,
 		"limit usual":         f.State.Limit(20, 100) == 20 && f.State.Limit(200, 100) == 100,
-		"limit zero":          f.RoomAccountData.Limit(20, 100) == 1,
+		"limit zero":          f.RoomAccountData.Limit(20, 100) == 0,
 		"related":             slices.Equal(f.Timeline.RelatedBySenders, []id.User{"@a:b"}) && slices.Equal(f.Timeline.RelatedByRelTypes, []string{"m.thread"}),
 		"timeline not simple": !f.Timeline.Everything() && !f.Timeline.Nothing(),
 	} {
@@ -250,7 +250,7 @@ func FuzzParse(f *testing.F) {
 			if shown && room != "" && p.Nothing() || !shown && p.Everything() {
 				t.Fatalf("%s: shown %v, though everything %v and nothing %v", raw, shown, p.Everything(), p.Nothing())
 			}
-			if n := p.Limit(10, 100); n < 1 || n > 100 {
+			if n := p.Limit(10, 100); n < 0 || n > 100 {
 				t.Fatalf("%s: limit %d", raw, n)
 			}
 		}

@@ -18,7 +18,7 @@ type Part struct {
 	RelatedBySenders  []id.User
 	RelatedByRelTypes []string
 
-	limit               int64 // 0 when not given
+	limit               *int64 // nil when not given
 	types, notTypes     patterns
 	senders, notSenders set[id.User]
 	rooms, notRooms     set[id.Room]
@@ -47,7 +47,7 @@ func (p *Part) parse(at string, object []byte) error {
 			if !ok || n < 0 {
 				return wrong(at, "a positive integer")
 			}
-			p.limit = max(n, 1) // 0 is sent by some, and asks for as little as there is
+			p.limit = &n // 0, which the specification does not allow, asks for no events at all (B219)
 		case "types":
 			return p.types.parse(at, value)
 		case "not_types":
@@ -94,10 +94,10 @@ func (p *Part) parse(at string, object []byte) error {
 
 // Limit is how many events to return: what the filter says or else usual, and never more than most.
 func (p *Part) Limit(usual, most int) int {
-	if p.limit == 0 {
+	if p.limit == nil {
 		return min(usual, most)
 	}
-	return int(min(p.limit, int64(most)))
+	return int(min(*p.limit, int64(most)))
 }
 
 // Event says whether an event is shown. room is "" for what belongs to no room, sender is "" for what has none; a list
