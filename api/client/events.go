@@ -29,6 +29,7 @@ func (a *API) eventRows() []route.Row[Call] {
 		{Method: http.MethodGet, Path: "/_matrix/client/v3/rooms/{roomID}/event/{eventID}", Auth: route.User, Limit: limit.Read, Serve: route.JSON(a.event)},
 		{Method: http.MethodGet, Path: "/_matrix/client/v3/rooms/{roomID}/context/{eventID}", Auth: route.User, Limit: limit.Read, Serve: route.JSON(a.context)},
 		{Method: http.MethodGet, Path: "/_matrix/client/v3/rooms/{roomID}/messages", Auth: route.User, Limit: limit.Read, Serve: route.JSON(a.messages)},
+		{Method: http.MethodGet, Path: "/_matrix/client/v1/rooms/{roomID}/timestamp_to_event", Auth: route.User, Limit: limit.Read, Serve: route.JSON(a.nearest)},
 	}
 }
 
@@ -272,6 +273,17 @@ func (a *API) messages(ctx context.Context, c *Call, r *csapi.MessagesRequest) (
 		return err
 	})
 	return out, err
+}
+
+func (a *API) nearest(ctx context.Context, c *Call, r *csapi.NearestRequest) (*csapi.NearestResponse, error) {
+	if r.Dir != "b" && r.Dir != "f" {
+		return nil, fault.New(fault.InvalidParam, "dir must be b or f")
+	}
+	s, err := a.Rooms.Nearest(ctx, c.Session.User, r.Room, r.Timestamp, r.Dir == "f")
+	if err != nil {
+		return nil, err
+	}
+	return &csapi.NearestResponse{Event: s.Event.ID(), Timestamp: s.Event.Timestamp()}, nil
 }
 
 // stateFor is the state that goes with a stretch of history, as it was at one event: all of it, or the members who sent

@@ -36,8 +36,8 @@ const (
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`
 	sqlMoveHead = `UPDATE room SET head = $1, head_pos = $2, depth = $3, extremities = $4, state = $5, open = $6
 		WHERE nid = $7 AND head = $8`
-	sqlAddEvent = `INSERT INTO event (nid, room, pos, depth, event_id, state, replaces, device, txn_id, txn, json)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (txn) WHERE txn IS NOT NULL DO NOTHING`
+	sqlAddEvent = `INSERT INTO event (nid, room, pos, depth, ts, event_id, state, replaces, device, txn_id, txn, json)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (txn) WHERE txn IS NOT NULL DO NOTHING`
 	sqlAddNode       = `INSERT INTO state_node (address, body) VALUES ($1, $2) ON CONFLICT (address) DO NOTHING`
 	sqlSetMembership = `INSERT INTO membership (room, user_id, membership, event, pos, sender, forgotten)
 		VALUES ($1, $2, $3, $4, $5, $6, 0)
@@ -91,7 +91,8 @@ func (p *planned) persist(tx *sqldb.Tx, room NID, pos sqldb.Pos) error {
 		device, txnID, hash = p.txn.device, p.txn.id, p.txn.hash[:]
 	}
 	e := p.event
-	n, err := tx.Exec(sqlAddEvent, p.nid, room, pos, e.Depth(), e.ID(), p.root[:], replaces, device, txnID, hash, e.Bytes())
+	n, err := tx.Exec(sqlAddEvent, p.nid, room, pos, e.Depth(), e.Timestamp(), e.ID(), p.root[:], replaces, device, txnID, hash,
+		e.Bytes())
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,7 @@ CREATE TABLE event (
     room        BIGINT NOT NULL,
     pos         BIGINT NOT NULL,
     depth       BIGINT NOT NULL,
+    ts          BIGINT NOT NULL, -- origin_server_ts: what the sender's server says, in milliseconds
     event_id    TEXT NOT NULL,
     state       BYTEA NOT NULL, -- root of the room's state once this event was in it
     replaces    BIGINT,         -- state events: nid of the event that stood there before
@@ -39,6 +40,7 @@ CREATE TABLE event (
 CREATE UNIQUE INDEX event_by_id ON event (event_id);
 CREATE INDEX event_by_pos ON event (room, pos);
 CREATE INDEX event_by_depth ON event (room, depth, pos);
+CREATE INDEX event_by_ts ON event (room, ts);
 CREATE UNIQUE INDEX event_by_txn ON event (txn) WHERE txn IS NOT NULL;
 
 -- owner: core/room

@@ -113,3 +113,16 @@ type MessagesResponse struct {
 	Chunk []json.RawMessage `json:"chunk"`
 	State []json.RawMessage `json:"state,omitempty"`
 }
+
+// NearestRequest is GET /rooms/{roomId}/timestamp_to_event.
+type NearestRequest struct {
+	Room      id.Room `path:"roomID"`
+	Timestamp int64   `query:"ts,required"` // milliseconds since 1970
+	Dir       string  `query:"dir,required"`
+}
+
+// NearestResponse names the event nearest to a time.
+type NearestResponse struct {
+	Event     id.Event `json:"event_id"`
+	Timestamp int64    `json:"origin_server_ts"`
+}
