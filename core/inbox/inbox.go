@@ -20,6 +20,7 @@ import (
 const (
 	MaxContent    = 64 << 10 // bytes of a message's content
 	MaxRecipients = 5000     // devices in one request, "*" counted as what it stands for
+	MaxRequest    = 32 << 20 // bytes of all that one request puts into queues, so that it does not hold up other writes
 
 	senderMessages = 20_000   // waiting messages of one sender for one device
 	senderBytes    = 32 << 20 // and their bytes

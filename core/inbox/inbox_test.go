@@ -239,6 +239,13 @@ func TestSendRefused(t *testing.T) {
 		if err := w.Send(t.Context(), from("1"), "m.test", one(bob, "*", `{}`)); !fault.Is(err, fault.TooLarge) {
 			t.Errorf("too many devices by *: got %v, want %s", err, fault.TooLarge)
 		}
+		for i := 600; i <= MaxRecipients; i++ {
+			delete(w.devices[bob], id.Device(fmt.Sprint(i)))
+		}
+		large := `{"x":"` + strings.Repeat("x", MaxContent-10) + `"}` // 600 of them would be more than MaxRequest
+		if err := w.Send(t.Context(), from("1"), "m.test", one(bob, "*", large)); !fault.Is(err, fault.TooLarge) {
+			t.Errorf("too many bytes by *: got %v, want %s", err, fault.TooLarge)
+		}
 		if got := w.sizes(t); got != "" {
 			t.Errorf("refused messages were counted: %s", got)
 		}

@@ -118,7 +118,10 @@ func compact(content, rest []byte) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-var errTooMany = fault.Newf(fault.TooLarge, "A request may go to at most %d devices", MaxRecipients)
+var (
+	errTooMany = fault.Newf(fault.TooLarge, "A request may go to at most %d devices", MaxRecipients)
+	errTooMuch = fault.Newf(fault.TooLarge, "The messages of a request may have at most %d bytes over all devices", MaxRequest)
+)
 
 // begin notes the transaction id and says whether it is new.
 func (b *Inbox) begin(tx *sqldb.Tx, from Sender, typ string) (fresh bool, err error) {
@@ -135,7 +138,7 @@ func (b *Inbox) begin(tx *sqldb.Tx, from Sender, typ string) (fresh bool, err er
 
 // deliver queues the messages of local users and returns the topics to wake.
 func (b *Inbox) deliver(tx *sqldb.Tx, sender id.User, messages []outgoing) (topics []string, err error) {
-	n := 0
+	n, size := 0, 0
 	for user, of := range byUser(messages) {
 		if user.Server() != b.Server {
 			continue // another server's: federation carries it, once there is one
@@ -149,6 +152,9 @@ func (b *Inbox) deliver(tx *sqldb.Tx, sender id.User, messages []outgoing) (topi
 			return nil, errTooMany
 		}
 		for device, event := range events {
+			if size += len(event); size > MaxRequest {
+				return nil, errTooMuch
+			}
 			if err := b.put(tx, sender, user, device, event); err != nil {
 				return nil, err
 			}
