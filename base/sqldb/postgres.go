@@ -39,6 +39,10 @@ var postgresDialect = &dialect{
 		e, ok := errors.AsType[*pgconn.PgError](err)
 		return ok && (e.Code == "40001" || e.Code == "40P01") // serialization_failure, deadlock_detected
 	},
+	full: func(err error) bool {
+		e, ok := errors.AsType[*pgconn.PgError](err)
+		return ok && e.Code == "53100" // disk_full
+	},
 }
 
 // advisoryKey is the lock that the writing process holds: "freehold" in ASCII.

@@ -20,6 +20,7 @@ type dialect struct {
 	maxBatch   int               // writes in one commit
 	trips      bool              // a statement is a round trip to a server
 	retriable  func(error) bool  // the batch should be run again; false for nil
+	full       func(error) bool  // there is no room on the disk; false for nil
 
 	// aborted says, without asking the server, whether a statement has failed since the last savepoint. PostgreSQL then
 	// answers COMMIT by rolling back, and reports no error. Nil where a failed statement takes only itself back.

@@ -95,12 +95,12 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	}
 	w := &writer{db: db}
 	if err := w.connect(ctx); err != nil {
-		return nil, errors.Join(err, db.release())
+		return nil, errors.Join(db.explain(err), db.release())
 	}
 	high, err := w.prepareTables(ctx)
 	if err != nil {
 		w.disconnect()
-		return nil, errors.Join(err, db.release())
+		return nil, errors.Join(db.explain(err), db.release())
 	}
 	db.queue.reserved = high
 	db.committed.Store(int64(high))

@@ -10,7 +10,8 @@ import (
 	"path/filepath"
 	"strconv"
 
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	"modernc.org/sqlite" // also the driver "sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 var sqliteDialect = &dialect{
@@ -27,6 +28,10 @@ var sqliteDialect = &dialect{
 	detached:  true,
 	maxBatch:  256,
 	retriable: func(error) bool { return false }, // there is one writer, nothing to collide with
+	full: func(err error) bool {
+		e, ok := errors.AsType[*sqlite.Error](err)
+		return ok && (e.Code() == sqlite3.SQLITE_FULL || e.Code() == sqlite3.SQLITE_IOERR_SHMSIZE)
+	},
 }
 
 // openSQLite opens Dir/freehold.db in WAL mode.

@@ -31,7 +31,18 @@ INSERT INTO position (id, high) VALUES (1, 0) ON CONFLICT (id) DO NOTHING;
 `
 )
 
-var errUnreachable = fault.New(fault.Unknown, "The database cannot be reached, please try again in a moment").WithStatus(503)
+var (
+	errUnreachable = fault.New(fault.Unknown, "The database cannot be reached, please try again in a moment").WithStatus(503)
+	errDiskFull    = fault.New(fault.Unknown, "The server's disk is full: nothing can be saved until there is room again").WithStatus(503)
+)
+
+// explain makes a fault of an error that says that the disk is full.
+func (db *DB) explain(err error) error {
+	if db.dialect.full(err) {
+		return errDiskFull.Because(err)
+	}
+	return err
+}
 
 // prepareTables makes the tables of this package and reads the last position that was saved.
 func (w *writer) prepareTables(ctx context.Context) (Pos, error) {
@@ -108,7 +119,7 @@ func (w *writer) commit() {
 	if err != nil {
 		s.lost.Add(1)
 		w.db.log.Error("a batch of writes was lost", "writes", len(w.batch), "err", err)
-		err = fmt.Errorf("write to the database: %w", err)
+		err = fmt.Errorf("write to the database: %w", w.db.explain(err))
 	}
 	took := time.Since(start)
 	s.batches.Add(1)
@@ -202,7 +213,7 @@ func (w *writer) apply(ctx context.Context, p *Pending, clean bool) error {
 		}
 	}
 	tx := &Tx{ctx: ctx, conn: w.conn, pos: p.first}
-	p.err = protect(tx, p.fn)
+	p.err = w.db.explain(protect(tx, p.fn))
 	tx.end()
 	if p.err == nil && w.db.dialect.aborted != nil && w.db.dialect.aborted(w.conn.sql) {
 		p.err = errors.New("bug: a write did not return the error of a statement")
@@ -213,7 +224,7 @@ func (w *writer) apply(ctx context.Context, p *Pending, clean bool) error {
 	case p.err == nil:
 		_, err := w.conn.exec(ctx, "RELEASE SAVEPOINT w")
 		return err
-	case w.db.dialect.retriable(p.err):
+	case w.db.dialect.retriable(p.err), w.db.dialect.full(p.err): // SQLite may have taken all back by then
 		return p.err
 	case clean:
 		if _, err := w.conn.exec(ctx, "ROLLBACK"); err != nil {
@@ -249,7 +260,7 @@ func (w *writer) rehearse(ctx context.Context, p *Pending) error {
 	tx := &Tx{ctx: ctx, conn: w.conn, pos: p.first}
 	err := protect(tx, p.fn)
 	tx.end()
-	if w.db.dialect.retriable(err) {
+	if w.db.dialect.retriable(err) || w.db.dialect.full(err) {
 		return err
 	}
 	if _, err := w.conn.exec(ctx, "ROLLBACK TO SAVEPOINT rehearsal"); err != nil {
