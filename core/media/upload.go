@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 	"unicode/utf8"
 
@@ -195,6 +196,8 @@ func (m *Media) take(ctx context.Context, user id.User, u *Upload, others int64)
 		return info, errQuota.Because(err)
 	case errors.Is(err, blob.ErrTooLarge):
 		return info, tooLarge.Because(err)
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return info, errDiskFull.Because(err)
 	case err != nil:
 		return info, fmt.Errorf("keep an upload: %w", err)
 	case u.Length >= 0 && info.Size != u.Length:
@@ -242,6 +245,8 @@ func CleanName(s string) string {
 var (
 	errQuota = fault.New(fault.Forbidden, "You have uploaded as much as you may")
 	errFull  = fault.New(fault.Forbidden, "This server can keep no more files")
+
+	errDiskFull = fault.New(fault.Unknown, "The server's disk is full: nothing can be uploaded until there is room again").WithStatus(503)
 )
 
 // room checks that the user, and the server, may keep so many bytes more, and says how many they may.
