@@ -17,20 +17,12 @@ const sqlCurrent = `SELECT nid, room_id, state FROM room WHERE room_id IN ({list
 
 // Current reads where the rooms stand, in no particular order; those that this server does not have are left out.
 func (r *Rooms) Current(tx *sqldb.Tx, rooms ...id.Room) ([]Current, error) {
-	rows, err := tx.Query(sqlCurrent, sqldb.List(rooms))
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	all := make([]Current, 0, len(rooms))
-	for rows.Next() {
-		var now Current
-		var root []byte
-		if err := rows.Scan(&now.Room, &now.RoomID, &root); err != nil {
-			return nil, err
-		}
-		copy(now.State[:], root)
-		all = append(all, now)
-	}
-	return all, rows.Err()
+	return sqldb.All(tx, scanCurrent, sqlCurrent, sqldb.List(rooms))
+}
+
+func scanCurrent(row sqldb.Scanner) (now Current, err error) {
+	var root []byte
+	err = row.Scan(&now.Room, &now.RoomID, &root)
+	copy(now.State[:], root)
+	return now, err
 }

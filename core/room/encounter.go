@@ -1,8 +1,6 @@
 package room
 
 import (
-	"database/sql"
-
 	"freehold.example/base/sqldb"
 	"freehold.example/matrix/id"
 )
@@ -27,7 +25,7 @@ const (
 // now is for the caller to ask.
 func (r *Rooms) Encounters(tx *sqldb.Tx, user id.User, since sqldb.Pos) (Encounter, error) {
 	var e Encounter
-	own, err := scanStandings(tx.Query(sqlOwnChanges, user, since))
+	own, err := sqldb.All(tx, scanStanding, sqlOwnChanges, user, since)
 	if err != nil {
 		return e, err
 	}
@@ -36,7 +34,7 @@ func (r *Rooms) Encounters(tx *sqldb.Tx, user id.User, since sqldb.Pos) (Encount
 			return e, err
 		}
 	}
-	others, err := scanOthers(tx.Query(sqlOthersChanges, user, since))
+	others, err := sqldb.All(tx, scanOther, sqlOthersChanges, user, since)
 	if err != nil {
 		return e, err
 	}
@@ -59,7 +57,7 @@ func (r *Rooms) ownEncounter(tx *sqldb.Tx, e *Encounter, user id.User, s *Standi
 	if (was == "join") == (s.Membership == "join") {
 		return nil
 	}
-	members, err := scanOthers(tx.Query(sqlMembersSince, s.Room, since))
+	members, err := sqldb.All(tx, scanOther, sqlMembersSince, s.Room, since)
 	if err != nil {
 		return err
 	}
@@ -84,20 +82,9 @@ type other struct {
 	event      NID
 }
 
-func scanOthers(rows *sql.Rows, err error) ([]other, error) {
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var others []other
-	for rows.Next() {
-		var o other
-		if err := rows.Scan(&o.user, &o.membership, &o.event); err != nil {
-			return nil, err
-		}
-		others = append(others, o)
-	}
-	return others, rows.Err()
+func scanOther(row sqldb.Scanner) (o other, err error) {
+	err = row.Scan(&o.user, &o.membership, &o.event)
+	return o, err
 }
 
 func (e *Encounter) add(user id.User, was, is string) {

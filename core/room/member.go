@@ -235,21 +235,10 @@ const (
 
 // Joined lists the rooms a user is in.
 func (r *Rooms) Joined(ctx context.Context, user id.User) ([]id.Room, error) {
-	rooms := []id.Room{}
-	err := r.DB.Read(ctx, func(tx *sqldb.Tx) error {
-		rows, err := tx.Query(sqlJoined, user)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var room id.Room
-			if err := rows.Scan(&room); err != nil {
-				return err
-			}
-			rooms = append(rooms, room)
-		}
-		return rows.Err()
+	var rooms []id.Room
+	err := r.DB.Read(ctx, func(tx *sqldb.Tx) (err error) {
+		rooms, err = sqldb.Column[id.Room](tx, sqlJoined, user)
+		return err
 	})
 	return rooms, err
 }
@@ -340,7 +329,7 @@ const (
 	sqlStandings = `SELECT ` + standingColumns + ` FROM membership m JOIN room r ON r.nid = m.room WHERE m.user_id = $1`
 )
 
-func scanStanding(row interface{ Scan(...any) error }) (*Standing, error) {
+func scanStanding(row sqldb.Scanner) (*Standing, error) {
 	var s Standing
 	err := row.Scan(&s.Room, &s.RoomID, &s.Version, &s.Head, &s.Membership, &s.Event, &s.Pos, &s.Sender, &s.ForgotAt)
 	s.Forgotten = s.ForgotAt != 0
@@ -361,23 +350,7 @@ func (r *Rooms) standing(tx *sqldb.Tx, room id.Room, user id.User) (*Standing, e
 
 // Standings reads every room the user has or had to do with, those she has forgotten included.
 func (r *Rooms) Standings(tx *sqldb.Tx, user id.User) ([]*Standing, error) {
-	return scanStandings(tx.Query(sqlStandings, user))
-}
-
-func scanStandings(rows *sql.Rows, err error) ([]*Standing, error) {
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []*Standing
-	for rows.Next() {
-		s, err := scanStanding(rows)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, s)
-	}
-	return out, rows.Err()
+	return sqldb.All(tx, scanStanding, sqlStandings, user)
 }
 
 // LeaveAll makes a user leave every room she is in, invited to or knocking on, as when her account ends. It goes on when

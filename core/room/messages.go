@@ -131,12 +131,12 @@ func (v *Viewer) stretch(t Token, forward bool, bound sqldb.Pos, n int) ([]*Stor
 		if t.walk == 'f' {
 			after = t.moment
 		}
-		return scanAll(v.tx.Query(sqlForward, v.Room, t.depth, t.pos, after, bound, n))
+		return sqldb.All(v.tx, scanStored, sqlForward, v.Room, t.depth, t.pos, after, bound, n)
 	}
 	if t.walk == 'b' {
 		bound = min(bound, t.moment)
 	}
-	return scanAll(v.tx.Query(sqlBackward, v.Room, t.depth, t.pos, bound, n))
+	return sqldb.All(v.tx, scanStored, sqlBackward, v.Room, t.depth, t.pos, bound, n)
 }
 
 // pass is the token once s lies behind.

@@ -55,7 +55,7 @@ const (
 	sqlEventByTxn  = `SELECT event_id FROM event WHERE txn = $1`
 )
 
-func scanStored(row interface{ Scan(...any) error }) (*Stored, error) {
+func scanStored(row sqldb.Scanner) (*Stored, error) {
 	var (
 		s           Stored
 		state, body []byte
@@ -76,22 +76,6 @@ func scanStored(row interface{ Scan(...any) error }) (*Stored, error) {
 		return nil, err
 	}
 	return &s, nil
-}
-
-func scanAll(rows *sql.Rows, err error) ([]*Stored, error) {
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []*Stored
-	for rows.Next() {
-		s, err := scanStored(rows)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, s)
-	}
-	return out, rows.Err()
 }
 
 // load reads one event by its number; a number that is not there is an error, as only the database gives them out.
@@ -119,7 +103,7 @@ func (r *Rooms) loadAll(tx *sqldb.Tx, nids []NID) ([]*Stored, error) {
 		}
 	}
 	if len(missing) > 0 {
-		found, err := scanAll(tx.Query(sqlEventsByNID, sqldb.List(missing)))
+		found, err := sqldb.All(tx, scanStored, sqlEventsByNID, sqldb.List(missing))
 		if err != nil {
 			return nil, err
 		}

@@ -42,7 +42,7 @@ func (r *Rooms) Window(tx *sqldb.Tx, room NID, after, upto sqldb.Pos, limit int,
 	below := upto
 	for scanned := 0; scanned < maxScan; {
 		ask := min(max(limit-len(w.Events)+1, 10), 500)
-		events, err := scanAll(tx.Query(sqlNewest, room, after, below, ask))
+		events, err := sqldb.All(tx, scanStored, sqlNewest, room, after, below, ask)
 		if err != nil {
 			return nil, err
 		}
@@ -125,7 +125,7 @@ func (r *Rooms) CameAndWent(tx *sqldb.Tx, newest NID, since sqldb.Pos) (bool, er
 
 // Members lists who is in a room.
 func (r *Rooms) Members(tx *sqldb.Tx, room NID) ([]id.User, error) {
-	return scanUsers(tx.Query(sqlMembers, room))
+	return sqldb.Column[id.User](tx, sqlMembers, room)
 }
 
 // maxHeroes is how many people stand for a room without a name.
@@ -140,11 +140,11 @@ const (
 // Heroes are the people that a room without a name is named after: the first who are in it or invited, and when there is
 // nobody the first who were (Client-Server API, "Room summary").
 func (r *Rooms) Heroes(tx *sqldb.Tx, room NID, viewer id.User) ([]id.User, error) {
-	users, err := scanUsers(tx.Query(sqlHeroes, room, viewer, maxHeroes))
+	users, err := sqldb.Column[id.User](tx, sqlHeroes, room, viewer, maxHeroes)
 	if err != nil || len(users) > 0 {
 		return users, err
 	}
-	return scanUsers(tx.Query(sqlFormerHeroes, room, viewer, maxHeroes))
+	return sqldb.Column[id.User](tx, sqlFormerHeroes, room, viewer, maxHeroes)
 }
 
 // Named says whether an m.room.name or m.room.canonical_alias event gives the room a name.

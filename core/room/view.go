@@ -286,7 +286,7 @@ func (r *Rooms) Exists(tx *sqldb.Tx, room id.Room) (bool, error) {
 func (r *Rooms) LocalMembers(ctx context.Context, room id.Room) ([]id.User, error) {
 	var local []id.User
 	err := r.DB.Read(ctx, func(tx *sqldb.Tx) error {
-		users, err := scanUsers(tx.Query(sqlRoomMembers, room))
+		users, err := sqldb.Column[id.User](tx, sqlRoomMembers, room)
 		for _, user := range users {
 			if user.Server() == r.Server {
 				local = append(local, user)
@@ -316,28 +316,12 @@ func (r *Rooms) SharesRoom(tx *sqldb.Tx, a, b id.User) (bool, error) {
 
 // SharedUsers lists whoever is joined to a room that user is joined to, herself included.
 func (r *Rooms) SharedUsers(tx *sqldb.Tx, user id.User) ([]id.User, error) {
-	return scanUsers(tx.Query(sqlSharedUsers, user))
+	return sqldb.Column[id.User](tx, sqlSharedUsers, user)
 }
 
 // PublicUsers lists whoever is joined to a room that anybody may join or read.
 func (r *Rooms) PublicUsers(tx *sqldb.Tx) ([]id.User, error) {
-	return scanUsers(tx.Query(sqlPublicUsers))
-}
-
-func scanUsers(rows *sql.Rows, err error) ([]id.User, error) {
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var users []id.User
-	for rows.Next() {
-		var user id.User
-		if err := rows.Scan(&user); err != nil {
-			return nil, err
-		}
-		users = append(users, user)
-	}
-	return users, rows.Err()
+	return sqldb.Column[id.User](tx, sqlPublicUsers)
 }
 
 // View runs fn in a read transaction with what the user may see of the room. Errors: M_FORBIDDEN.
