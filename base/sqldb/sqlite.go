@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -50,6 +51,9 @@ func openSQLite(_ context.Context, db *DB) error {
 	if db.unlock, err = lockFile(path + ".lock"); err != nil {
 		return err
 	}
+	if err := private(path); err != nil {
+		return fmt.Errorf("data directory: %w", err)
+	}
 	// synchronous(FULL): a commit is on the disk before it is answered (D5). No mmap: a failing disk would be a SIGBUS.
 	// Checkpoints are not the writer's work: see checkpoints.
 	write, err := sqlitePool(path, 1, -16<<10, "synchronous(FULL)", "wal_autocheckpoint(0)")
@@ -67,6 +71,28 @@ func openSQLite(_ context.Context, db *DB) error {
 		return err
 	}
 	db.checkpoints = newCheckpoints(check, db.log)
+	return nil
+}
+
+// private makes the database's file, or takes from others what they may do with one that is there: the directory may be one
+// that everybody can look into. SQLite gives the files beside it the same mode.
+func private(path string) error {
+	for _, name := range []string{path, path + "-wal", path + "-shm"} {
+		flags := os.O_RDWR
+		if name == path {
+			flags |= os.O_CREATE
+		}
+		f, err := os.OpenFile(name, flags, 0o600)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			err = errors.Join(f.Chmod(0o600), f.Close())
+		}
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
