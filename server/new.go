@@ -67,29 +67,37 @@ func (s *Server) open(ctx context.Context) error {
 	return s.openListeners(ctx)
 }
 
-// openDir makes the data directory, and refuses one that belongs to another server name: everything in it is signed with
-// and addressed by that name.
+// openDir makes the data directory. It refuses one that belongs to another server name, as everything in it is signed with
+// and addressed by that name, and one that has lost its signing key.
 func (s *Server) openDir() error {
 	dir := s.config.DataDir
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("data_dir: %w", err)
 	}
-	path := filepath.Join(dir, "server_name")
+	path, key := filepath.Join(dir, "server_name"), filepath.Join(dir, "signing.key")
 	known, err := os.ReadFile(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	if errors.Is(err, fs.ErrNotExist) {
+		if s.signer, err = signingKey(key, s.config.ServerName); err != nil {
+			return err
+		}
+		// Last, as it says that the key is there.
 		if err := durable.WriteFile(path, []byte(s.config.ServerName+"\n"), 0o600); err != nil {
 			return fmt.Errorf("data_dir: %w", err)
 		}
-	case err != nil:
-		return fmt.Errorf("data_dir: %w", err)
-	default:
-		if name := strings.TrimSpace(string(known)); name != string(s.config.ServerName) {
-			return fmt.Errorf("server_name: %s is of %s, not of %s; a server's name cannot be changed (another data_dir starts another server)",
-				dir, name, s.config.ServerName)
-		}
+		return nil
 	}
-	s.signer, err = signingKey(filepath.Join(dir, "signing.key"), s.config.ServerName)
+	if err != nil {
+		return fmt.Errorf("data_dir: %w", err)
+	}
+	if name := strings.TrimSpace(string(known)); name != string(s.config.ServerName) {
+		return fmt.Errorf("server_name: %s is of %s, not of %s; a server's name cannot be changed (another data_dir starts another server)",
+			dir, name, s.config.ServerName)
+	}
+	if _, err := os.Stat(key); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("data_dir: %s is gone: put it back from a backup; with a new key other servers would not believe what this one "+
+			"has signed (to have one made all the same, remove %s)", key, path)
+	}
+	s.signer, err = signingKey(key, s.config.ServerName)
 	return err
 }
 

@@ -154,6 +154,33 @@ func TestDataDirBelongsToOneName(t *testing.T) {
 	}
 }
 
+// A signing key that is lost is not quietly replaced: other servers know this one by it.
+func TestLostSigningKey(t *testing.T) {
+	dir := t.TempDir()
+	_, _, _, stop := start(t, func(c *Config) { c.DataDir = dir })
+	stop()
+	c := Defaults()
+	c.DataDir, c.ListenClient, c.Out = dir, "127.0.0.1:0", io.Discard
+	if err := os.Remove(filepath.Join(dir, "signing.key")); err != nil {
+		t.Fatal(err)
+	}
+	s, err := New(t.Context(), c)
+	if err == nil {
+		s.Close()
+		t.Fatal("a new key was made")
+	}
+	if !strings.Contains(err.Error(), "signing.key") || !strings.Contains(err.Error(), "backup") {
+		t.Errorf("got %v", err)
+	}
+	if err := os.Remove(filepath.Join(dir, "server_name")); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = New(t.Context(), c); err != nil {
+		t.Fatalf("as the message says: %v", err)
+	}
+	s.Close()
+}
+
 // A second server on the same data is refused, and the first one's socket survives the attempt.
 func TestDataDirHasOneServer(t *testing.T) {
 	dir := t.TempDir()
