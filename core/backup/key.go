@@ -99,14 +99,19 @@ func (b *Backups) Put(ctx context.Context, user id.User, name string, keys []Key
 		if v.keys > MaxKeys || v.bytes > MaxBytes {
 			return fault.New(fault.TooLarge, "The backup is full")
 		}
-		v.etag++
-		_, err = tx.Exec(sqlPutState, user, v.number, v.etag, v.keys, v.bytes)
-		return err
+		return v.save(tx, user)
 	})
 	if err != nil {
 		return State{}, err
 	}
 	return v.state(), nil
+}
+
+// save writes v, whose keys have changed, under a new etag.
+func (v *version) save(tx *sqldb.Tx, user id.User) error {
+	v.etag++
+	_, err := tx.Exec(sqlPutState, user, v.number, v.etag, v.keys, v.bytes)
+	return err
 }
 
 // put stores one key if it is new or better, and counts it in v.
@@ -223,9 +228,7 @@ func (b *Backups) Remove(ctx context.Context, user id.User, name string, part Pa
 		if err != nil || v.keys == before {
 			return err
 		}
-		v.etag++
-		_, err = tx.Exec(sqlPutState, user, v.number, v.etag, v.keys, v.bytes)
-		return err
+		return v.save(tx, user)
 	})
 	if err != nil {
 		return State{}, err

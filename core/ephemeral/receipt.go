@@ -188,23 +188,16 @@ func (e *Ephemeral) ReceiptRooms(tx *sqldb.Tx, since, upto sqldb.Pos, limit int)
 }
 
 func readReceipts(tx *sqldb.Tx, query string, args ...any) ([]Receipt, error) {
-	rows, err := tx.Query(query, args...)
+	all, err := sqldb.All(tx, scanReceipt, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read receipts: %w", err)
 	}
-	defer rows.Close()
-	var all []Receipt
-	for rows.Next() {
-		var user, event string
-		var at int64
-		var r Receipt
-		if err := rows.Scan(&user, &r.Type, &r.Thread, &event, &at, &r.TS); err != nil {
-			return nil, fmt.Errorf("read receipts: %w", err)
-		}
-		r.User, r.Event, r.EventPos = id.User(user), id.Event(event), sqldb.Pos(at)
-		all = append(all, r)
-	}
-	return all, rows.Err()
+	return all, nil
+}
+
+func scanReceipt(row sqldb.Scanner) (r Receipt, err error) {
+	err = row.Scan(&r.User, &r.Type, &r.Thread, &r.Event, &r.EventPos, &r.TS)
+	return r, err
 }
 
 // receiptData is what a receipt event says of one user.

@@ -70,19 +70,11 @@ func (b *Inbox) Since(
 	if since >= upto {
 		return nil, since, nil
 	}
-	rows, err := tx.Query(sqlSince, user, device, since, upto, limit+1)
-	if err != nil {
-		return nil, 0, err
+	scan := func(row sqldb.Scanner) (m Message, err error) {
+		err = row.Scan(&m.Pos, &m.Event)
+		return m, err
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var m Message
-		if err := rows.Scan(&m.Pos, &m.Event); err != nil {
-			return nil, 0, err
-		}
-		messages = append(messages, m)
-	}
-	if err := rows.Err(); err != nil {
+	if messages, err = sqldb.All(tx, scan, sqlSince, user, device, since, upto, limit+1); err != nil {
 		return nil, 0, err
 	}
 	if len(messages) > limit {
