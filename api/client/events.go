@@ -110,12 +110,8 @@ func (a *API) stateEvent(ctx context.Context, c *Call, r *csapi.StateEventReques
 			answer = e.Event.Content()
 			return nil
 		}
-		shown, err := a.Rooms.Render(tx, []*room.Stored{e}, room.Form{Caller: c.caller()})
-		if err != nil {
-			return err
-		}
-		answer = route.Bytes(shown[0])
-		return nil
+		answer, err = a.shown(tx, e, room.Form{Caller: c.caller()})
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -180,18 +176,23 @@ func (a *API) joinedMembers(ctx context.Context, c *Call, r *csapi.RoomRequest) 
 
 func (a *API) event(ctx context.Context, c *Call, r *csapi.EventRequest) (*route.Bytes, error) {
 	var answer route.Bytes
-	err := a.Rooms.ReadEvent(ctx, c.Session.User, r.Room, id.Event(r.Event), func(tx *sqldb.Tx, v *room.Viewer, s *room.Stored) error {
-		shown, err := a.Rooms.Render(tx, []*room.Stored{s}, room.Form{Caller: c.caller(), Viewer: v})
-		if err != nil {
-			return err
-		}
-		answer = route.Bytes(shown[0])
-		return nil
+	err := a.Rooms.ReadEvent(ctx, c.Session.User, r.Room, id.Event(r.Event), func(tx *sqldb.Tx, v *room.Viewer, s *room.Stored) (err error) {
+		answer, err = a.shown(tx, s, room.Form{Caller: c.caller(), Viewer: v})
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &answer, nil
+}
+
+// shown is one event in the form that clients see.
+func (a *API) shown(tx *sqldb.Tx, s *room.Stored, f room.Form) (route.Bytes, error) {
+	all, err := a.Rooms.Render(tx, []*room.Stored{s}, f)
+	if err != nil {
+		return nil, err
+	}
+	return route.Bytes(all[0]), nil
 }
 
 func (a *API) context(ctx context.Context, c *Call, r *csapi.ContextRequest) (*csapi.ContextResponse, error) {
