@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"freehold.example/base/limit"
 	"freehold.example/base/route"
 	"freehold.example/base/sqldb/sqldbtest"
 	"freehold.example/core/account"
@@ -26,6 +27,11 @@ type site struct {
 
 func newSite(t *testing.T, registration account.Registration) *site {
 	t.Helper()
+	return newLimitedSite(t, registration, nil)
+}
+
+func newLimitedSite(t *testing.T, registration account.Registration, limits *limit.Limits) *site {
+	t.Helper()
 	accounts, err := account.New(account.Config{
 		DB: sqldbtest.SQLite(t, schema.FS), Now: time.Now, ServerName: "s1", Registration: registration, FastHashing: true,
 	})
@@ -36,7 +42,7 @@ func newSite(t *testing.T, registration account.Registration) *site {
 	rows := slices.Concat(a.versionRows(), a.loginRows(), a.registerRows(), a.passwordRows(), a.deviceRows(),
 		a.administrationRows(), a.thirdPartyRows())
 	table, err := route.New(route.Config[Call]{
-		Rows: rows, Guard: a.Guard, CORS: true,
+		Rows: rows, Guard: a.Guard, Limits: limits, CORS: true,
 		Aliases: map[string]string{"/_matrix/client/r0": "/_matrix/client/v3"},
 	})
 	if err != nil {
@@ -159,6 +165,24 @@ func TestRegisterHTTP(t *testing.T) {
 	s.call("POST", "/v3/register", "", "{\"username\": \"\x81\"}", 400, "M_NOT_JSON") // B10
 	s.call("POST", "/v3/register", "", map[string]any{"username": "weak", "password": "12345"}, 400, "M_WEAK_PASSWORD")
 	s.call("POST", "/v3/register", "", map[string]any{"username": "none", "auth": map[string]any{"type": "m.login.dummy"}}, 400, "M_MISSING_PARAM")
+}
+
+// TestRegisterBehindOneAddress has ten people of one household sign up at once, as clients do it: they ask for the flows,
+// look whether names are free while they are typed, and then register.
+func TestRegisterBehindOneAddress(t *testing.T) {
+	now := time.Now()
+	s := newLimitedSite(t, account.Open, limit.New(limit.Config{}, func() time.Time { return now }))
+	for i := range 10 {
+		name := "person" + string(rune('a'+i))
+		s.call("POST", "/v3/register", "", answer{}, 401, "")
+		for _, typed := range []string{name[:2], name[:5], name} {
+			s.call("GET", "/v3/register/available?username="+typed, "", nil, 200, "")
+		}
+		body := answer{"username": name, "password": "a long password"}
+		body["auth"] = answer{"type": "m.login.dummy", "session": s.call("POST", "/v3/register", "", body, 401, "").str("session")}
+		s.call("POST", "/v3/register", "", body, 200, "")
+	}
+	s.call("POST", "/v3/register", "", answer{}, 429, "M_LIMIT_EXCEEDED")
 }
 
 func TestRegisterWithTokenHTTP(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 func (a *API) registerRows() []route.Row[Call] {
 	return []route.Row[Call]{
 		{Method: http.MethodPost, Path: "/_matrix/client/v3/register", Auth: route.None, Limit: limit.Register, Serve: route.JSON(a.register)},
-		{Method: http.MethodGet, Path: "/_matrix/client/v3/register/available", Auth: route.None, Limit: limit.Register, Serve: route.JSON(a.available)},
+		{Method: http.MethodGet, Path: "/_matrix/client/v3/register/available", Auth: route.None, Limit: limit.Search, Serve: route.JSON(a.available)},
 		{Method: http.MethodGet, Path: "/_matrix/client/v1/register/m.login.registration_token/validity", Auth: route.None, Limit: limit.Login, Serve: route.JSON(a.tokenValidity)},
 	}
 }

@@ -34,7 +34,7 @@ const defaultBuckets = 100_000
 // mass registration slow.
 var defaults = [count]Rate{
 	Login:     {Burst: 10, Every: 6 * time.Second},         // 10 guesses, then 10 a minute
-	Register:  {Burst: 10, Every: 30 * time.Second},        // a family behind one address; then 2 a minute
+	Register:  {Burst: 30, Every: 10 * time.Second},        // ten accounts at some three requests each; then 2 a minute
 	Refresh:   {Burst: 30, Every: 10 * time.Second},        // tokens live for minutes, devices are many
 	Sync:      {Burst: 60, Every: 100 * time.Millisecond},  // busy rooms answer at once, again and again
 	Read:      {Burst: 300, Every: 20 * time.Millisecond},  // a client that opens a large account

@@ -10,11 +10,11 @@ type Name uint8
 const (
 	None      Name = iota // not limited
 	Login                 // password and token logins, and every other guess at a secret
-	Register              // new accounts, and questions whether a name is free
+	Register              // new accounts: each takes two requests or three
 	Refresh               // access tokens renewed
 	Sync                  // /sync and its relatives: each may be held open, so few are needed
 	Read                  // anything that only reads
-	Search                // reads that cost much: directories, search, hierarchy, summaries
+	Search                // reads that cost much or are asked while typing: directories, search, hierarchy, free names
 	Write                 // anything that writes and has no name of its own
 	Send                  // events sent into rooms
 	Join                  // joins, knocks and leaves
