@@ -180,9 +180,9 @@ func (l *look) events(events []*room.Stored, v *room.Viewer) ([]json.RawMessage,
 	if err != nil {
 		return nil, err
 	}
-	for i := range shown {
+	for i, e := range events {
 		if l.q.Filter.Federation {
-			shown[i] = events[i].Event.Bytes()
+			shown[i] = e.Event.Bytes()
 		}
 		if !l.q.Filter.Fields.All() {
 			shown[i] = l.q.Filter.Fields.Append(nil, shown[i])

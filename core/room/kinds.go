@@ -1,6 +1,7 @@
 package room
 
 import (
+	"maps"
 	"sync"
 
 	"freehold.example/base/sqldb"
@@ -77,8 +78,6 @@ func (k *keyKinds) learn(tx *sqldb.Tx, keys []NID) (map[NID]bool, error) {
 	if len(k.member)+len(found) > maxKeyKinds {
 		clear(k.member)
 	}
-	for key, member := range found {
-		k.member[key] = member
-	}
+	maps.Copy(k.member, found)
 	return found, nil
 }
