@@ -117,12 +117,15 @@ func (r *Rooms) committed(w *write) {
 // setState puts the state event p under its key in the head's state. The nodes this makes are kept with the head until
 // they are on disk, as the next change of the room needs them before that.
 func (r *Rooms) setState(ctx context.Context, h *head, p *planned, key authrule.StateKey) error {
-	k, ok := r.keys.get(key)
-	if !ok {
-		return errors.New("bug: state key was not interned: " + key.Type)
-	}
 	overlay := h.nodes()
 	return r.DB.Read(ctx, func(tx *sqldb.Tx) error {
+		k, ok, err := r.keyNID(tx, key)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return errors.New("bug: state key was not interned: " + key.Type)
+		}
 		load := overlay(r.nodesOf(tx))
 		old, _, err := pmap.Get(load, h.root, uint64(k))
 		if err != nil {

@@ -202,7 +202,9 @@ func (r *Rooms) joinedSet(ctx context.Context, m membershipChange) (map[id.Room]
 // invited already, or no one can.
 func (h *head) authoriser(user id.User, rooms map[id.Room]bool) id.User {
 	rules := h.state.JoinRules
-	if rules == nil || rules.Rule != authrule.RuleRestricted && rules.Rule != authrule.RuleKnockRestricted {
+	restricted := rules != nil && h.version.RestrictedJoin &&
+		(rules.Rule == authrule.RuleRestricted || rules.Rule == authrule.RuleKnockRestricted)
+	if !restricted {
 		return ""
 	}
 	if now := h.state.Membership(user); now == authrule.Join || now == authrule.Invite {
