@@ -77,7 +77,8 @@ func (d *device) prepare() {
 	})
 }
 
-// signedIn is the moment a device has its token: it makes its keys and publishes them.
+// signedIn is the moment a device has its token: it makes its keys and publishes them, and
+// learns of the user's other devices.
 func (d *device) signedIn(user userID, name id.DeviceID, token string) {
 	d.t.Helper()
 	d.client.UserID, d.client.DeviceID, d.client.AccessToken = user, name, token
@@ -86,6 +87,8 @@ func (d *device) signedIn(user userID, name id.DeviceID, token string) {
 	d.olm = crypto.NewOlmMachine(d.client, &d.client.Log, crypto.NewMemoryStore(nil), d.state.(crypto.StateStore))
 	d.must("make keys", d.olm.Load(d.ctx))
 	d.must("publish keys", d.olm.ShareKeys(d.ctx, 0))
+	_, err := d.olm.FetchKeys(d.ctx, []userID{user}, true)
+	d.must("look for the user's other devices", err)
 }
 
 // Retries makes the device one that asks again, for as long as its person has patience, when the server is not there.
@@ -129,6 +132,9 @@ func (d *device) sync(wait time.Duration) {
 func (d *device) take(resp *mautrix.RespSync) {
 	d.t.Helper()
 	d.olm.ProcessSyncResponse(d.ctx, resp, d.since)
+	for _, e := range resp.ToDevice.Events {
+		d.client.Syncer.(*mautrix.DefaultSyncer).Dispatch(d.ctx, e) // to what else has asked for it
+	}
 	d.counts = resp.DeviceOTKCount
 	for _, e := range resp.AccountData.Events {
 		d.accountData[e.Type.Type] = e
