@@ -85,7 +85,7 @@ func (r *Rooms) once(ctx context.Context, t txn, send func() (id.Event, error)) 
 				return s.event, nil
 			}
 			if ctx.Err() != nil {
-				return "", err
+				return "", ctx.Err()
 			}
 			r.recent.drop(t.hash, s)
 		}
