@@ -10,7 +10,7 @@ VCS := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false)
 TOOL := go tool -modfile=tools.mod
 PKG ?= ./...
 
-.PHONY: run build test check unit race fuzz bench gobench fmt fmt-check vet fix-check lint gen clean
+.PHONY: run build test check unit race fuzz bench gobench microbench fmt fmt-check vet fix-check lint deadcode gen clean
 
 run: build ## build and start the server on http://localhost:8008
 	./freehold serve
@@ -56,6 +56,9 @@ fix-check:
 
 lint:
 	$(TOOL) golangci-lint run
+
+deadcode: ## functions that nothing reaches, not even a test
+	$(TOOL) deadcode -test ./...
 
 gen: ## docs/config.md, docs/routes.md, docs/coverage.md
 	go test -buildvcs=false ./server ./api/client -run 'Docs' -rewrite

@@ -44,8 +44,8 @@ if [ -z "${FH_TEST_POSTGRES:-}" ]; then
 fi
 echo "$FH_TEST_POSTGRES"
 
-step "go vet"
-go vet ./...
+step "gofumpt, go vet, go fix"
+make --no-print-directory fmt-check vet fix-check
 
 step "go build, static"
 CGO_ENABLED=0 go build -trimpath -o /dev/null ./cmd/...
