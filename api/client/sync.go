@@ -35,6 +35,7 @@ func (a *API) sync(ctx context.Context, c *Call, r *csapi.SyncRequest) (*csapi.S
 		Unstable:    r.UnstableUseStateAfter,
 		SetPresence: r.SetPresence,
 		Timeout:     time.Duration(min(max(r.Timeout, 0), feed.MaxWait.Milliseconds())) * time.Millisecond,
+		Allowed:     func(ctx context.Context) error { return a.Accounts.Still(ctx, c.Session) },
 	})
 }
 

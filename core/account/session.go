@@ -92,7 +92,19 @@ const sqlSession = `SELECT t.user_id, t.device_id, t.expires, t.replaces, a.admi
 // Authenticate finds the session that an access token opens. The first use of a token that came from a refresh retires the
 // tokens before it.
 func (a *Accounts) Authenticate(ctx context.Context, token string) (*Session, error) {
-	hash := hashToken(token)
+	return a.authenticate(ctx, hashToken(token))
+}
+
+// Still says whether the session could be opened now: a request that has waited may find that it was ended meanwhile.
+func (a *Accounts) Still(ctx context.Context, s *Session) error {
+	now, err := a.authenticate(ctx, s.token)
+	if err == nil && now.Locked {
+		err = errLocked
+	}
+	return err
+}
+
+func (a *Accounts) authenticate(ctx context.Context, hash tokenHash) (*Session, error) {
 	s, generation := a.sessions.find(hash)
 	if s == nil {
 		var err error

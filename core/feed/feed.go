@@ -67,6 +67,9 @@ type Request struct {
 	Unstable    bool   // ... under its name from before it was in the specification
 	SetPresence string // "" for online
 	Timeout     time.Duration
+
+	// Allowed is asked after each sleep whether the caller may still be told anything; its error is the answer. nil: yes.
+	Allowed func(ctx context.Context) error
 }
 
 // Sync answers with what is new, waiting up to the timeout while there is nothing. Errors: M_INVALID_PARAM for a token of
@@ -101,6 +104,11 @@ func (f *Feed) Sync(ctx context.Context, q Request) (*csapi.SyncResponse, error)
 			last = true
 		case <-ctx.Done():
 			return nil, ctx.Err()
+		}
+		if q.Allowed != nil {
+			if err := q.Allowed(ctx); err != nil {
+				return nil, err
+			}
 		}
 	}
 }
