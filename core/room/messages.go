@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 
+	"freehold.example/base/pmap"
 	"freehold.example/base/sqldb"
 	"freehold.example/matrix/fault"
 	"freehold.example/matrix/id"
@@ -210,7 +211,8 @@ func (r *Rooms) Context(ctx context.Context, user id.User, room id.Room, eventID
 }
 
 // RootAt is the root of the room's state as it was at that place in its history, as the user knows it. A place before the
-// room's first event stands for the moment the user became a member. Errors: M_FORBIDDEN.
+// room's first event, or before the first that she may see, stands for the moment the user became a member. Errors:
+// M_FORBIDDEN.
 func (v *Viewer) RootAt(t Token) (s [16]byte, err error) {
 	if !t.stream {
 		t = StreamToken(t.pos)
@@ -219,14 +221,20 @@ func (v *Viewer) RootAt(t Token) (s [16]byte, err error) {
 	if v.Parted != nil {
 		at = min(at, v.Parted.Pos)
 	}
-	root, ok, err := v.r.rootAt(v.tx, v.Room, at)
+	newest, err := sqldb.All(v.tx, scanStored, sqlNewest, v.Room, 0, at, 1)
 	if err != nil {
 		return s, err
 	}
-	if ok {
-		return root, nil
+	if len(newest) > 0 {
+		sees, err := v.Sees(newest[0])
+		if err != nil || sees {
+			return newest[0].State, err
+		}
 	}
-	if v.Standing == nil {
+	switch {
+	case v.Parted != nil:
+		return v.Parted.State, nil
+	case v.Standing == nil:
 		return s, errNotIn
 	}
 	e, err := v.r.load(v.tx, v.Standing.Event)

@@ -75,22 +75,14 @@ func (w *Window) chronological() *Window {
 }
 
 // RootAt is the root of the room's state at a moment of the stream: the zero root before the room's first event.
-func (r *Rooms) RootAt(tx *sqldb.Tx, room NID, at sqldb.Pos) (pmap.Root, error) {
-	root, _, err := r.rootAt(tx, room, at)
-	return root, err
-}
-
-func (r *Rooms) rootAt(tx *sqldb.Tx, room NID, at sqldb.Pos) (root pmap.Root, found bool, err error) {
+func (r *Rooms) RootAt(tx *sqldb.Tx, room NID, at sqldb.Pos) (root pmap.Root, err error) {
 	var b []byte
 	err = tx.Row(sqlRootAt, room, at).Scan(&b)
 	if errors.Is(err, sql.ErrNoRows) {
-		return root, false, nil
-	}
-	if err != nil {
-		return root, false, err
+		return root, nil
 	}
 	copy(root[:], b)
-	return root, true, nil
+	return root, err
 }
 
 // Load reads an event by its number, such as that of a Standing.

@@ -109,13 +109,22 @@ func (r *Rooms) parted(tx *sqldb.Tx, newest NID) (*Stored, error) {
 // Joined says whether the user is in the room now.
 func (v *Viewer) Joined() bool { return v.Standing != nil && v.Standing.Membership == "join" }
 
-// State is the root of the state the user sees: today's for members and whoever may look in, and that of the moment she
-// left for those who are gone.
+// State is the root of the state the user sees: today's for members, and for everybody where the room is open to the
+// world; that of the moment she left for those who are gone. Errors: M_FORBIDDEN for who never was in.
 func (v *Viewer) State() (pmap.Root, error) {
-	if v.Parted == nil {
+	if v.Joined() {
 		return v.current, nil
 	}
-	return v.Parted.State, nil
+	now, err := v.at(v.current)
+	switch {
+	case err != nil:
+		return pmap.Root{}, err
+	case now.visibility == visible.WorldReadable:
+		return v.current, nil
+	case v.Parted != nil:
+		return v.Parted.State, nil
+	}
+	return pmap.Root{}, errNotIn
 }
 
 // Bound is the last position of which the user can see anything.

@@ -1,6 +1,7 @@
 package room_test
 
 import (
+	"slices"
 	"testing"
 
 	"freehold.example/base/sqldb"
@@ -65,6 +66,69 @@ func TestStateOfTheGone(t *testing.T) {
 		sees("banned")
 		if got, err := seenState(t, rooms, in, carol); !fault.Is(err, fault.Forbidden) {
 			t.Errorf("never in: got %s, %v, want M_FORBIDDEN", got, err)
+		}
+	})
+}
+
+// members lists who is in the member events of the state at a place, or the error.
+func members(t *testing.T, rooms *room.Rooms, in id.Room, u id.User, at room.Token) (who []id.User, err error) {
+	t.Helper()
+	err = rooms.View(t.Context(), in, u, func(tx *sqldb.Tx, v *room.Viewer) error {
+		root, err := v.RootAt(at)
+		if err != nil {
+			return err
+		}
+		events, err := rooms.MemberEvents(tx, root, func(string) bool { return true })
+		for _, e := range events {
+			key, _ := e.Event.StateKey()
+			who = append(who, id.User(key))
+		}
+		return err
+	})
+	slices.Sort(who)
+	return who, err
+}
+
+// TestStateOfUnseenPlaces: a token of before her time, which anybody can write, shows nobody the state of then.
+func TestStateOfUnseenPlaces(t *testing.T) {
+	each(t, func(t *testing.T, rooms *room.Rooms) {
+		ctx := t.Context()
+		visibility := func(content string) room.CreateRequest {
+			return room.CreateRequest{Preset: "public_chat", InitialState: []room.StateEntry{
+				{Type: "m.room.history_visibility", Content: []byte(content)},
+			}}
+		}
+		ok := func(err error) {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		in := create(t, rooms, visibility(`{"history_visibility":"joined"}`))
+		ok(rooms.Join(ctx, as(bob), in, "", nil))
+		ok(rooms.Leave(ctx, as(bob), in, ""))
+		bobs := rooms.DB.Committed()
+		ok(rooms.Join(ctx, as(carol), in, "", nil))
+		for _, at := range []room.Token{room.StreamToken(0), room.StreamToken(bobs - 1), room.StreamToken(bobs)} {
+			got, err := members(t, rooms, in, carol, at)
+			if want := []id.User{alice, bob, carol}; err != nil || !slices.Equal(got, want) {
+				t.Errorf("at %s: got %v, %v, want those of the join, %v", at, got, err, want)
+			}
+		}
+		if got, err := members(t, rooms, in, alice, room.StreamToken(bobs)); err != nil || len(got) != 2 {
+			t.Errorf("who was there then: got %v, %v", got, err)
+		}
+		// Invited, she may read what is said from now on, but not the room's state.
+		in = create(t, rooms, visibility(`{"history_visibility":"invited"}`))
+		ok(rooms.Invite(ctx, as(alice), in, bob, ""))
+		if got, err := seenState(t, rooms, in, bob); !fault.Is(err, fault.Forbidden) {
+			t.Errorf("invited: got %s, %v, want M_FORBIDDEN", got, err)
+		}
+		in = create(t, rooms, visibility(`{"history_visibility":"world_readable"}`))
+		for _, who := range []id.User{alice, bob} {
+			if _, err := seenState(t, rooms, in, who); err != nil {
+				t.Errorf("open to the world: %v", err)
+			}
 		}
 	})
 }
