@@ -8,6 +8,7 @@ import (
 	"freehold.example/base/sqldb"
 	"freehold.example/matrix/fault"
 	"freehold.example/matrix/id"
+	"freehold.example/matrix/visible"
 )
 
 // PageRequest asks for a stretch of a room's history.
@@ -210,38 +211,48 @@ func (r *Rooms) Context(ctx context.Context, user id.User, room id.Room, eventID
 	})
 }
 
-// RootAt is the root of the room's state as it was at that place in its history, as the user knows it. A place before the
-// room's first event, or before the first that she may see, stands for the moment the user became a member. Errors:
-// M_FORBIDDEN.
-func (v *Viewer) RootAt(t Token) (s [16]byte, err error) {
-	if !t.stream {
-		t = StreamToken(t.pos)
-	}
-	at := t.moment
-	if v.Parted != nil {
-		at = min(at, v.Parted.Pos)
+// RootAt is the root of the room's state as it was at that place in its history, for whoever may see what stands there. A
+// place before the room's first event, or before the first that the user may see, stands for the moment she became a
+// member, and one after she left for the moment she did. Errors: M_FORBIDDEN for who never was in.
+func (v *Viewer) RootAt(t Token) (root pmap.Root, err error) {
+	at := t.pos
+	if t.stream {
+		at = t.moment
 	}
 	newest, err := sqldb.All(v.tx, scanStored, sqlNewest, v.Room, 0, at, 1)
 	if err != nil {
-		return s, err
+		return root, err
 	}
 	if len(newest) > 0 {
-		sees, err := v.Sees(newest[0])
-		if err != nil || sees {
+		ok, err := v.seesState(newest[0])
+		if err != nil || ok {
 			return newest[0].State, err
 		}
 	}
 	switch {
 	case v.Parted != nil:
 		return v.Parted.State, nil
-	case v.Standing == nil:
-		return s, errNotIn
+	case !v.Joined():
+		return root, errNotIn
 	}
-	e, err := v.r.load(v.tx, v.Standing.Event)
+	own, err := v.r.load(v.tx, v.Standing.Event)
 	if err != nil {
-		return s, err
+		return root, err
 	}
-	return e.State, nil
+	return own.State, nil
+}
+
+// seesState says whether the user may see the room's state once the event was in. That an event is about her is not enough:
+// it does not show her what had happened since she left.
+func (v *Viewer) seesState(s *Stored) (bool, error) {
+	m, err := v.at(s.State)
+	switch {
+	case err != nil || m.visibility == visible.WorldReadable:
+		return err == nil, err
+	case v.Joined(), v.Parted != nil && s.Pos <= v.Parted.Pos:
+		return v.Sees(s)
+	}
+	return false, nil
 }
 
 // ReadEvent finds one event for a user. Errors: M_NOT_FOUND, whatever the reason.
