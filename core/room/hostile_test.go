@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"testing"
 
+	"freehold.example/base/sqldb"
 	"freehold.example/core/room"
 	"freehold.example/matrix/fault"
+	"freehold.example/matrix/id"
 	"freehold.example/matrix/version"
 )
 
@@ -59,6 +61,45 @@ func TestLongStateKeyIsRefused(t *testing.T) {
 		}
 		if _, err := rooms.SetState(t.Context(), as(alice), in, long[:255], long[:255], []byte(`{}`)); err != nil {
 			t.Errorf("type and state key of 255 bytes: %v", err)
+		}
+	})
+}
+
+// A token says where to look, and anybody can write one: the members of before the user came are not told where the history
+// of before is not.
+func TestMembersBeforeOnesTime(t *testing.T) {
+	each(t, func(t *testing.T, rooms *room.Rooms) {
+		in := create(t, rooms, room.CreateRequest{InitialState: []room.StateEntry{
+			{Type: "m.room.history_visibility", Content: json.RawMessage(`{"history_visibility":"joined"}`)},
+			{Type: "m.room.join_rules", Content: json.RawMessage(`{"join_rule":"public"}`)},
+		}})
+		ok := func(err error) {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		ok(rooms.Join(t.Context(), as(carol), in, "", nil))
+		ok(rooms.Leave(t.Context(), as(carol), in, ""))
+		ok(rooms.Join(t.Context(), as(bob), in, "", nil))
+		send(t, rooms, in, alice, "hello", "1")
+		for at := range rooms.DB.Committed() + 1 {
+			for _, user := range []id.User{alice, bob} {
+				err := rooms.View(t.Context(), in, user, func(tx *sqldb.Tx, v *room.Viewer) error {
+					root, err := v.RootAt(room.StreamToken(at))
+					if err != nil {
+						return err
+					}
+					e, err := rooms.StateEvent(tx, root, "m.room.member", string(carol))
+					if err == nil && user == bob && e != nil && e.Membership() != "leave" {
+						t.Errorf("at %d: %s is told that %s was in the room", at, user, carol)
+					}
+					return err
+				})
+				if err != nil {
+					t.Errorf("at %d: %s: %v", at, user, err)
+				}
+			}
 		}
 	})
 }
