@@ -2,6 +2,7 @@ package oracle
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -64,7 +65,17 @@ func newAuthCases(d *dice) (all []*authCase) {
 
 func (r *room) authCase(at *node) *authCase {
 	d, v := r.d, r.version
+	if d.oneIn(3) {
+		at = r.mixed(at)
+	}
 	dr := r.any(at)
+	for _, s := range r.stateEvents(at.state) { // who knocked comes in
+		if authrule.ParseMember(s.Content()).Membership == authrule.Knock && d.oneIn(10) {
+			user, _ := s.StateKey()
+			dr = event.Draft{Type: "m.room.member", StateKey: &user, Sender: id.User(user), Content: []byte(`{"membership":"join"}`)}
+			break
+		}
+	}
 	switch d.IntN(30) {
 	case 0:
 		r.create(&dr)
@@ -92,6 +103,19 @@ func (r *room) authCase(at *node) *authCase {
 		c.state = append(c.state, r.byID[s.ID()])
 	}
 	return c
+}
+
+// mixed is the node with a state that has older events here and there: not one that the room ever had.
+func (r *room) mixed(at *node) *node {
+	mixed := *at
+	mixed.state = maps.Clone(at.state)
+	for _, n := range r.nodes {
+		key := keyOfState(n.event)
+		if _, isState := n.event.StateKey(); isState && !n.rejected && mixed.state[key] != "" && r.d.oneIn(3) {
+			mixed.state[key] = n.event.ID()
+		}
+	}
+	return &mixed
 }
 
 // create makes another create event.

@@ -139,18 +139,19 @@ var authExplanations = []explanation{
 		},
 	},
 	{
-		name: "gomatrixserverlib: power levels that are null", lib: gmsl, from: 6,
-		why: "count as none where an object is wanted, and from version 10 on as 0 where an integer is. v10, rules 9.1 to 9.3",
+		name: "gomatrixserverlib: power levels that are null", lib: gmsl,
+		why: "count as none where an object is wanted, and from version 10 on as 0 where an integer is. v1, rule 10.1; v10, rules 9.1 to 9.3",
 		is: func(d *difference) bool {
 			return d.theirs == "allowed" && d.auth.event.Type() == "m.room.power_levels" && strings.Contains(string(d.auth.event.Content()), "null")
 		},
 	},
 	{
 		name: "gomatrixserverlib: levels that are not there", lib: gmsl,
-		why: "count as their defaults when levels are changed: what is added may not be lower than a default above the sender's " +
-			"level. v1, rules 10.3 to 10.5: \"the current value\" of what was changed or removed",
+		why: "count as their defaults when levels are changed: what is added is compared with the default, and what is removed " +
+			"may be if the default is the same. v1, rules 10.3 to 10.6: added, changed or removed are by the keys",
 		is: func(d *difference) bool {
-			return d.ours == "allowed" && strings.Contains(d.theirs, "is not allowed to change") && d.auth.levelAdded()
+			return (d.ours == "allowed" && strings.Contains(d.theirs, "is not allowed to change") ||
+				d.theirs == "allowed" && strings.Contains(d.ours, " may not ")) && d.auth.levelAdded()
 		},
 	},
 	{
@@ -158,6 +159,13 @@ var authExplanations = []explanation{
 		why: "in events may be set to any, for it counts for nothing. v1, rule 10.5, has no exception",
 		is: func(d *difference) bool {
 			return d.theirs == "allowed" && d.auth.event.Type() == "m.room.power_levels" && strings.Contains(d.ours, `"m.room.third_party_invite"`)
+		},
+	},
+	{
+		name: "gomatrixserverlib: join_authorised_via_users_server in other events than joins", lib: gmsl, from: 8,
+		why: "is not looked at. v8, rule 4.2: \"If content has a join_authorised_via_users_server property\", whatever the membership",
+		is: func(d *difference) bool {
+			return d.theirs == "allowed" && d.auth.membership() != authrule.Join && strings.Contains(d.ours, "join_authorised_via_users_server")
 		},
 	},
 	{

@@ -35,6 +35,11 @@ var eventExplanations = []explanation{
 		},
 	},
 	{
+		name: "gomatrixserverlib: a number beyond doubles", lib: gmsl, to: 5,
+		why: "is kept as text where nothing reads it; ours refuses what no double can hold, as nobody can say its canonical form",
+		is:  refusedFor("a number too large for a double"),
+	},
+	{
 		name: "gomatrixserverlib: fractions of zero and capital E", lib: gmsl, from: 6,
 		why: "verifyEnforcedCanonicalJSON looks for '.' and 'e' in numbers other than 0. v6, Canonical JSON: no fractions, no exponents",
 		is:  refusedFor("a number that is not an integer"),
@@ -192,6 +197,15 @@ var eventExplanations = []explanation{
 		name: "mautrix: redacts that is no string, from version 11 on", lib: mautrix, from: 11,
 		why: "refused. v11, Event format: redacts moved to content, at the top level it is an unknown field",
 		is:  theirsRefused(`into Go id.EventID within "/redacts"`),
+	},
+	{
+		name: "mautrix: fields that are null", lib: mautrix,
+		why: "redacts, state_key and others are left out of what is hashed. Server-Server API, Calculating the content hash for " +
+			"an event: only signatures, hashes and unsigned are removed",
+		is: func(d *difference) bool {
+			r := d.event.got().get("redacts")
+			return d.what != "verdict" && r != nil && r.text == "null" && r.kind == 0
+		},
 	},
 	{
 		name: "mautrix: a signature makes the event too large", lib: mautrix,

@@ -50,7 +50,7 @@ func newRoom(d *dice, v *version.Version) *room {
 	content := object().set("room_version", str(v.ID))
 	if !v.ImplicitCreator {
 		content.set("creator", str(string(creator)))
-		if d.oneIn(15) {
+		if d.oneIn(10) {
 			content.set("creator", str(string(r.users[1])))
 		}
 	}
@@ -245,6 +245,9 @@ func (r *room) membership(at *node, dr *event.Draft) {
 		content.set("join_authorised_via_users_server", str(string(r.member(at))))
 	case membership == "invite" && d.oneIn(4):
 		content.set("third_party_invite", r.thirdPartyInvite(target))
+		if d.oneIn(15) {
+			content.set("third_party_invite", pick(d, raw("null"), list(), str("x")))
+		}
 	}
 	if d.oneIn(40) {
 		content.set("membership", pick(d, str("odd"), str(""), raw("null"), raw("1"), list()))
@@ -288,7 +291,11 @@ func (r *room) thirdPartyInvite(target id.User) *tree {
 
 func (r *room) joinRules(at *node) *tree {
 	d := r.d
-	content := object().set("join_rule", str(pick(d, "public", "public", "invite", "knock", "restricted", "restricted", "knock_restricted", "private")))
+	rules := []string{"public", "public", "invite", "knock", "restricted", "restricted", "knock_restricted", "private"}
+	if r.version.KnockRule && d.oneIn(3) {
+		rules = []string{"knock", "public"}
+	}
+	content := object().set("join_rule", str(pick(d, rules...)))
 	if d.oneIn(2) {
 		content.set("allow", list(object().set("type", str("m.room_membership")).set("room_id", str("!other:a.example"))))
 	}
