@@ -73,7 +73,7 @@ func (s *smith) claim(ctx context.Context, by int) (int, error) {
 func (s *smith) work(gone context.Context) {
 	for gone.Err() == nil {
 		if status, err := s.forge(gone); err != nil {
-			s.complain(status, err)
+			s.crowd.refused("the smith", status, err)
 			return
 		}
 		var wg sync.WaitGroup
@@ -81,19 +81,13 @@ func (s *smith) work(gone context.Context) {
 			wg.Go(func() {
 				for range batch / 2 {
 					if status, err := s.claim(gone, by); err != nil {
-						s.complain(status, err)
+						s.crowd.refused("the smith", status, err)
 						return
 					}
 				}
 			})
 		}
 		wg.Wait()
-	}
-}
-
-func (s *smith) complain(status int, err error) {
-	if status != 0 {
-		s.crowd.t.Errorf("the smith is refused: %v", err)
 	}
 }
 
@@ -145,9 +139,7 @@ func (v *visitor) work(gone context.Context) {
 			}
 		}
 		if err != nil {
-			if status != 0 {
-				v.crowd.t.Errorf("the visitor is refused: %v", err)
-			}
+			v.crowd.refused("the visitor", status, err)
 			return
 		}
 	}
@@ -185,9 +177,7 @@ func (u *uploader) work(gone context.Context) {
 		}
 		status, err := u.crowd.c.call(gone, u.crowd.tokens[0], "POST", "/_matrix/media/v3/upload", pictureOf(u.n), &resp)
 		if err != nil {
-			if status != 0 {
-				u.crowd.t.Errorf("the uploader is refused: %v", err)
-			}
+			u.crowd.refused("the uploader", status, err)
 			u.n++
 			return
 		}
