@@ -69,7 +69,7 @@ for mod in test/*/go.mod; do
 done
 
 step "crashes"
-FREEHOLD_CRASHES=${FREEHOLD_CRASHES:-50} go test -v -timeout 20m ./test/crash | grep -vE '^(=== |    --- PASS)'
+FREEHOLD_CRASHES=${FREEHOLD_CRASHES:-50} go test -v -timeout 20m ./test/crash | grep --line-buffered -vE '^(=== |    --- PASS)'
 
 step "fuzzing"
 test/fuzz.sh
