@@ -18,7 +18,8 @@ import (
 	"freehold.example/matrix/id"
 )
 
-// "Content repository". The unauthenticated downloads are there only when the configuration asks for them.
+// "Content repository". The downloads of before there was authentication ask for a token too, unless the configuration
+// says that they need none.
 // https://spec.matrix.org/v1.19/client-server-api/#content-repository
 func (a *API) mediaRows() []route.Row[Call] {
 	const (
@@ -39,14 +40,16 @@ func (a *API) mediaRows() []route.Row[Call] {
 		{Method: http.MethodGet, Path: authed + named, Auth: route.User, Limit: limit.Download, Serve: route.Raw(a.download)},
 		{Method: http.MethodGet, Path: authed + small, Auth: route.User, Limit: limit.Download, Serve: route.Raw(a.thumbnail)},
 	}
+	auth := route.User
 	if a.LegacyMedia {
-		for _, prefix := range []string{legacy, "/_matrix/media/r0/", "/_matrix/media/v1/"} {
-			rows = append(rows,
-				route.Row[Call]{Method: http.MethodGet, Path: prefix + file, Auth: route.Optional, Limit: limit.Download, Serve: route.Raw(a.download)},
-				route.Row[Call]{Method: http.MethodGet, Path: prefix + named, Auth: route.Optional, Limit: limit.Download, Serve: route.Raw(a.download)},
-				route.Row[Call]{Method: http.MethodGet, Path: prefix + small, Auth: route.Optional, Limit: limit.Download, Serve: route.Raw(a.thumbnail)},
-			)
-		}
+		auth = route.Optional
+	}
+	for _, prefix := range []string{legacy, "/_matrix/media/r0/", "/_matrix/media/v1/"} {
+		rows = append(rows,
+			route.Row[Call]{Method: http.MethodGet, Path: prefix + file, Auth: auth, Limit: limit.Download, Serve: route.Raw(a.download)},
+			route.Row[Call]{Method: http.MethodGet, Path: prefix + named, Auth: auth, Limit: limit.Download, Serve: route.Raw(a.download)},
+			route.Row[Call]{Method: http.MethodGet, Path: prefix + small, Auth: auth, Limit: limit.Download, Serve: route.Raw(a.thumbnail)},
+		)
 	}
 	return rows
 }

@@ -106,7 +106,7 @@ func (l *look) state(h *history, s *room.Standing, w *room.Window, after, upto s
 		}
 	}
 	if l.lazy() {
-		if events, err = l.introduce(events, w, end); err != nil {
+		if events, err = l.introduce(events, s, w, end, fresh); err != nil {
 			return err
 		}
 	}
@@ -133,9 +133,12 @@ func (l *look) fullState(changed []*room.Stored, end pmap.Root) ([]*room.Stored,
 }
 
 // introduce adds the members whom a client that loads members lazily needs to know: its own user, and who is seen to
-// speak. They are told also when they are no news, as the server does not keep what it told whom. Without a gap there is
-// nothing else to tell; after a gap all who came, went or changed in it are among the events already.
-func (l *look) introduce(events []*room.Stored, w *room.Window, end pmap.Root) ([]*room.Stored, error) {
+// speak; but not those it was told before, unless it asks for that. After a gap all who came, went or changed in it are
+// among the events already.
+func (l *look) introduce(events []*room.Stored, s *room.Standing, w *room.Window, end pmap.Root, fresh bool) ([]*room.Stored, error) {
+	if fresh {
+		l.fresh[s.Room] = true
+	}
 	users := []id.User{}
 	if len(events) > 0 {
 		users = append(users, l.user)
@@ -148,8 +151,15 @@ func (l *look) introduce(events []*room.Stored, w *room.Window, end pmap.Root) (
 		if err != nil {
 			return nil, err
 		}
-		if e != nil {
+		redundant := e != nil && !fresh && !l.q.FullState && !l.q.Filter.State.IncludeRedundantMembers &&
+			l.f.told.known(l.q.Caller, e.NID, l.since.pos)
+		if e != nil && !redundant {
 			events = append(events, e)
+		}
+	}
+	for _, e := range slices.Concat(events, w.Events) {
+		if e.Event.Type() == "m.room.member" {
+			l.members[e.NID] = s.Room
 		}
 	}
 	return withoutDoubles(events), nil

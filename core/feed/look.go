@@ -30,11 +30,14 @@ type look struct {
 	out      *csapi.SyncResponse
 	news     bool
 	roomsOut csapi.SyncRooms
+
+	fresh   map[room.NID]bool     // rooms the client is told all of, for told
+	members map[room.NID]room.NID // member events the client is told, and their rooms, when it loads them lazily
 }
 
 // look reads what is new since the token. news says whether there is anything worth answering for.
 func (f *Feed) look(ctx context.Context, q *Request, since token) (out *csapi.SyncResponse, news bool, err error) {
-	l := &look{f: f, q: q, user: q.Caller.User, since: since, serial: f.Ephemeral.Serial(), out: &csapi.SyncResponse{}}
+	l := &look{f: f, q: q, user: q.Caller.User, since: since, serial: f.Ephemeral.Serial(), out: &csapi.SyncResponse{}, fresh: map[room.NID]bool{}, members: map[room.NID]room.NID{}}
 	err = f.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		l.tx = tx
 		if l.upto, err = tx.High(); err != nil {
@@ -53,6 +56,9 @@ func (f *Feed) look(ctx context.Context, q *Request, since token) (out *csapi.Sy
 	}
 	if r := &l.roomsOut; len(r.Join)+len(r.Invite)+len(r.Knock)+len(r.Leave) > 0 {
 		l.out.Rooms, l.news = r, true
+	}
+	if l.lazy() {
+		f.told.tell(q.Caller, l.upto, l.since.initial(), l.fresh, l.members)
 	}
 	return l.out, l.news, nil
 }

@@ -136,6 +136,7 @@ func truthOf(log []logged, user id.User) truth {
 type client struct {
 	*world
 	user       id.User
+	device     id.Device
 	stateAfter bool
 	lazy       bool
 	since      string
@@ -171,7 +172,7 @@ func (c *client) step(r *rand.Rand) {
 	c.t.Helper()
 	limit := []int{0, 1, 2, 3, 5, 20}[r.IntN(6)]
 	q := feed.Request{
-		Caller: as(c.user), Since: c.since, StateAfter: c.stateAfter, FullState: r.IntN(12) == 0,
+		Caller: room.Caller{User: c.user, Device: c.device}, Since: c.since, StateAfter: c.stateAfter, FullState: r.IntN(12) == 0,
 		Filter: c.filter(fmt.Sprintf(`{"room":{"include_leave":true,"timeline":{"limit":%d},"state":{"lazy_load_members":%v}}}`, limit, c.lazy)),
 	}
 	if r.IntN(4) == 0 {
@@ -428,7 +429,8 @@ func model(t *testing.T, w *world, seed uint64, steps int) {
 		{world: w, user: carol, lazy: true},
 		{world: w, user: carol, lazy: true, stateAfter: true},
 	}
-	for _, c := range clients {
+	for i, c := range clients {
+		c.device = id.Device(fmt.Sprint(i))
 		c.rooms = map[id.Room]*known{}
 	}
 	for range steps {

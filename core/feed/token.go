@@ -26,9 +26,12 @@ func (t token) String() string { return fmt.Sprintf("s%d_%d_%d", t.pos, t.serial
 // settle brings a token from a future that did not come to pass back to now: of a server that was restored from a backup,
 // or whose clock was set back.
 func (t token) settle(high sqldb.Pos, serial ephemeral.Serial) token {
-	t.pos, t.inbox = min(t.pos, high), min(t.inbox, high)
+	t.pos = min(t.pos, high)
 	if t.serial > serial {
 		t.serial = 0
+	}
+	if t.inbox > high {
+		t.inbox = 0
 	}
 	return t
 }
