@@ -34,7 +34,7 @@ func (c *authCase) String() string {
 
 // TestAuth compares whether random events are allowed by the state of random rooms.
 func TestAuth(t *testing.T) {
-	run(t, "auth", 1500, func(d *dice) (all []*difference) {
+	run(t, "auth", 1000, func(d *dice) (all []*difference) {
 		for _, c := range newAuthCases(d) {
 			all = append(all, compareAuth(c)...)
 		}
@@ -141,7 +141,7 @@ func (r *room) create(dr *event.Draft) {
 // TestAuthEvents compares whether random events are allowed by the auth events that they name: the right ones or others,
 // of other rooms, rejected, twice, or missing. gomatrixserverlib leaves these rules to its callers.
 func TestAuthEvents(t *testing.T) {
-	run(t, "auth events", 500, func(d *dice) (all []*difference) {
+	run(t, "auth events", 300, func(d *dice) (all []*difference) {
 		v := allVersions[2+d.IntN(len(allVersions)-2)] // mautrix has no rules for versions 1 and 2
 		r := newRoom(d, v)
 		at := r.nodes[len(r.nodes)-1]

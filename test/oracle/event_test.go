@@ -24,7 +24,7 @@ type eventAnswer struct {
 // TestEvents compares how received events are read: whether they are taken, their ids and hashes, their redacted form and
 // their signatures.
 func TestEvents(t *testing.T) {
-	run(t, "event", 6000, func(d *dice) []*difference {
+	run(t, "event", 4000, func(d *dice) []*difference {
 		return compareEvent(newEventCase(d))
 	})
 }

@@ -62,7 +62,7 @@ func TestState(t *testing.T) {
 	}
 	os.Stdout = null
 	t.Cleanup(func() { os.Stdout = stdout; null.Close() })
-	run(t, "state", 2000, func(d *dice) []*difference { return compareState(newStateCase(d)) })
+	run(t, "state", 1200, func(d *dice) []*difference { return compareState(newStateCase(d)) })
 }
 
 // newStateCase makes a room in which some send without knowing what others sent.
