@@ -329,6 +329,28 @@ func TestB211(t *testing.T) {
 	}
 }
 
+// With use_state_after clients take state from nowhere else, so that of the members who load lazily too: a timeline that
+// shows a member event of somebody who says nothing has it among the state.
+func TestStateAfterHasTheTimelinesMembers(t *testing.T) {
+	alice, bob := newUser(t), newUser(t)
+	room := alice.publicRoom()
+	lazy := obj{"room": obj{"state": obj{"lazy_load_members": true}}}
+	since := alice.sync("", lazy, "use_state_after=true").str("next_batch")
+	bob.join(room)
+	for _, verb := range []string{"", "kick", "ban", "unban"} {
+		if verb != "" {
+			alice.about(verb, room, bob).ok()
+		}
+		a := alice.sync(since, lazy, "use_state_after=true")
+		since = a.str("next_batch")
+		r := a.joined(room)
+		shown, state := r.list("timeline", "events"), r.list("state_after", "events")
+		if len(shown) != 1 || !slices.ContainsFunc(state, func(e value) bool { return e.str("event_id") == shown[0].str("event_id") }) {
+			t.Errorf("after %q: got state %v for the timeline %v, want the same event in it", verb, state, shown)
+		}
+	}
+}
+
 func TestB212(t *testing.T) {
 	for _, preset := range []string{"public_chat", "private_chat"} {
 		alice, bob := newUser(t), newUser(t)
