@@ -11,6 +11,7 @@ import (
 
 	"freehold.example/base/sqldb"
 	"freehold.example/matrix/fault"
+	"freehold.example/matrix/event"
 	"freehold.example/matrix/id"
 )
 
@@ -245,7 +246,7 @@ func verify(body []byte, signature, public string) bool {
 		return false
 	}
 	sig, err := base64.RawStdEncoding.DecodeString(signature)
-	return err == nil && ed25519.Verify(key, body, sig)
+	return err == nil && event.VerifyEd25519(key, body, sig)
 }
 
 func publicKey(public string) (ed25519.PublicKey, bool) {
