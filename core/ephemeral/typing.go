@@ -24,6 +24,7 @@ type typing struct {
 	sweep  *time.Timer // runs at due; nil when nothing is due
 	due    time.Time
 	closed bool
+	newest Serial // of the last change in any room
 }
 
 // typists are those who type in one room. It stays when they have stopped: syncs must be told of that too.
@@ -80,6 +81,7 @@ func (e *Ephemeral) setTyping(user id.User, room id.Room, typing bool, long time
 		return false
 	}
 	in.serial, in.changed = e.next(), now
+	t.newest = in.serial
 	return true
 }
 
@@ -99,6 +101,23 @@ func (e *Ephemeral) TypingSince(room id.Room, since Serial) (users []id.User, ch
 	}
 	slices.Sort(users)
 	return users, true
+}
+
+// TypingRooms lists the rooms in which who types has changed since then.
+func (e *Ephemeral) TypingRooms(since Serial) []id.Room {
+	t := &e.typing
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.newest <= since {
+		return nil
+	}
+	var rooms []id.Room
+	for room, in := range t.rooms {
+		if in.serial > since {
+			rooms = append(rooms, room)
+		}
+	}
+	return rooms
 }
 
 // sweepAt makes sure that expired typists are looked for at this time. The caller holds t.mu.
@@ -142,6 +161,7 @@ func (e *Ephemeral) expireTyping() (changed []id.Room) {
 		}
 		if ended {
 			in.serial, in.changed = e.next(), now
+			t.newest = in.serial
 			changed = append(changed, room)
 		}
 		if len(in.until) == 0 && len(t.rooms) > quietRooms && now.Sub(in.changed) > quietFor {

@@ -131,7 +131,11 @@ func (f *Feed) DeviceLists(ctx context.Context, user id.User, from, to string) (
 		if err != nil {
 			return err
 		}
-		met, err := f.Rooms.Encounters(tx, user, since.pos)
+		standings, err := f.Rooms.ChangedStandings(tx, user, since.pos, nil)
+		if err != nil {
+			return err
+		}
+		met, err := f.Rooms.Encounters(tx, user, since.pos, standings)
 		if err != nil {
 			return err
 		}

@@ -23,13 +23,14 @@ type look struct {
 	upto   sqldb.Pos
 	serial ephemeral.Serial
 
-	ignored  map[id.User]bool
-	data     map[id.Room][]person.Datum
-	receipts map[id.Room]bool // rooms with new receipts; nil when each has to be asked
-	met      room.Encounter   // whom the user came to share a room with since the token
-	out      *csapi.SyncResponse
-	news     bool
-	roomsOut csapi.SyncRooms
+	standings []*room.Standing // the user's, at least where there may be news
+	ignored   map[id.User]bool
+	data      map[id.Room][]person.Datum
+	receipts  map[id.Room]bool // rooms with new receipts; nil when each has to be asked
+	met       room.Encounter   // whom the user came to share a room with since the token
+	out       *csapi.SyncResponse
+	news      bool
+	roomsOut  csapi.SyncRooms
 
 	fresh   map[room.NID]bool     // rooms the client is told all of, for told
 	members map[room.NID]room.NID // member events the client is told, and their rooms, when it loads them lazily
@@ -121,7 +122,7 @@ func (l *look) keys() error {
 	if l.since.initial() {
 		return nil
 	}
-	if l.met, err = l.f.Rooms.Encounters(l.tx, l.user, l.since.pos); err != nil {
+	if l.met, err = l.f.Rooms.Encounters(l.tx, l.user, l.since.pos, l.standings); err != nil {
 		return err
 	}
 	changed, left, err := l.f.deviceLists(l.tx, l.user, l.since.pos, l.upto, l.met)

@@ -2,6 +2,8 @@ package feed
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 
 	"freehold.example/core/notify"
 	"freehold.example/core/room"
@@ -9,22 +11,12 @@ import (
 	"freehold.example/matrix/id"
 )
 
-// rooms goes through every room the user has or had to do with.
+// rooms goes through every room the user has or had to do with, as far as there may be news of it.
 func (l *look) rooms() error {
-	standings, err := l.f.Rooms.Standings(l.tx, l.user)
-	if err != nil {
+	if err := l.findStandings(); err != nil {
 		return err
 	}
-	if !l.since.initial() {
-		rooms, all, err := l.f.Ephemeral.ReceiptRooms(l.tx, l.since.pos, l.upto, manyReceipts)
-		if err != nil {
-			return err
-		}
-		if all {
-			l.receipts = rooms
-		}
-	}
-	for _, s := range standings {
+	for _, s := range l.standings {
 		if !l.q.Filter.Room(s.RoomID) {
 			continue
 		}
@@ -33,6 +25,28 @@ func (l *look) rooms() error {
 		}
 	}
 	return nil
+}
+
+// findStandings reads the rooms to look at: all, or those with news of any kind when that is known.
+func (l *look) findStandings() (err error) {
+	if l.since.initial() {
+		l.standings, err = l.f.Rooms.Standings(l.tx, l.user)
+		return err
+	}
+	receipts, all, err := l.f.Ephemeral.ReceiptRooms(l.tx, l.since.pos, l.upto, manyReceipts)
+	if err != nil {
+		return err
+	}
+	if !all || l.q.FullState {
+		l.standings, err = l.f.Rooms.Standings(l.tx, l.user)
+		return err
+	}
+	l.receipts = receipts
+	others := l.f.Ephemeral.TypingRooms(l.since.serial)
+	others = slices.AppendSeq(others, maps.Keys(l.receipts))
+	others = slices.AppendSeq(others, maps.Keys(l.data))
+	l.standings, err = l.f.Rooms.ChangedStandings(l.tx, l.user, l.since.pos, others)
+	return err
 }
 
 func (l *look) room(s *room.Standing) error {

@@ -90,7 +90,10 @@ func (h *head) write(events []*planned) *write {
 
 // queue hands a write to the database. From here on the order of the room's events is settled.
 func (r *Rooms) queue(w *write) *sqldb.Pending {
-	pending := r.DB.Submit(len(w.events), w.persist)
+	pending := r.DB.Submit(len(w.events), func(tx *sqldb.Tx) error {
+		r.changes.note(tx.Pos()+sqldb.Pos(len(w.events)-1), w.head.nid)
+		return w.persist(tx)
+	})
 	for _, p := range w.events {
 		if p.txn.id != "" {
 			r.recent.put(p.txn.hash, sent{event: p.event.ID(), write: pending})

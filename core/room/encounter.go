@@ -12,8 +12,6 @@ type Encounter struct {
 }
 
 const (
-	sqlOwnChanges = `SELECT ` + standingColumns + ` FROM membership m JOIN room r ON r.nid = m.room
-		WHERE m.user_id = $1 AND m.pos > $2`
 	// The cross join keeps SQLite from beginning with all the members of all the user's rooms.
 	sqlOthersChanges = `SELECT b.user_id, b.membership, b.event FROM membership b CROSS JOIN membership a
 		WHERE b.pos > $2 AND b.user_id <> $1 AND a.room = b.room AND a.user_id = $1 AND a.membership = 'join'`
@@ -22,14 +20,13 @@ const (
 
 // Encounters finds whom a user came to share a room with, and ceased to, since a moment of the stream: what decides about
 // device_lists. It gives more than the truth where someone joined one room and left another; whether they share a room
-// now is for the caller to ask.
-func (r *Rooms) Encounters(tx *sqldb.Tx, user id.User, since sqldb.Pos) (Encounter, error) {
+// now is for the caller to ask. standings are the user's, at least those that ChangedStandings gives.
+func (r *Rooms) Encounters(tx *sqldb.Tx, user id.User, since sqldb.Pos, standings []*Standing) (Encounter, error) {
 	var e Encounter
-	own, err := sqldb.All(tx, scanStanding, sqlOwnChanges, user, since)
-	if err != nil {
-		return e, err
-	}
-	for _, s := range own {
+	for _, s := range standings {
+		if s.Pos <= since {
+			continue
+		}
 		if err := r.ownEncounter(tx, &e, user, s, since); err != nil {
 			return e, err
 		}

@@ -252,6 +252,7 @@ func (r *Rooms) Forget(ctx context.Context, user id.User, room id.Room) error {
 		if err != nil {
 			return err
 		}
+		r.changes.note(tx.Pos(), s.Room)
 		n, err := tx.Exec(sqlForget, tx.Pos(), s.Room, user)
 		if err == nil && n == 0 {
 			return fault.Newf(fault.Unknown, "Leave the room before forgetting it: %s is still in %s", user, room)

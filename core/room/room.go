@@ -70,14 +70,15 @@ func (c *Config) Check() error {
 // Rooms is the room engine of one server. Its methods may be called from any goroutine.
 type Rooms struct {
 	Config
-	lanes  *lane.Lanes[id.Room]
-	heads  *heads
-	nodes  *pmap.Cache
-	keys   *keyNames
-	kinds  *keyKinds
-	nids   nids
-	recent *recentTxns
-	events *eventCache
+	lanes   *lane.Lanes[id.Room]
+	heads   *heads
+	nodes   *pmap.Cache
+	keys    *keyNames
+	kinds   *keyKinds
+	nids    nids
+	recent  *recentTxns
+	changes changes
+	events  *eventCache
 
 	lastCreate atomic.Int64 // origin_server_ts of the newest create event
 }
@@ -96,7 +97,7 @@ func New(c Config) (*Rooms, error) {
 	if c.NodeBytes == 0 {
 		c.NodeBytes = 64 << 20
 	}
-	return &Rooms{
+	r := &Rooms{
 		Config: c,
 		lanes:  new(lane.Lanes[id.Room]),
 		heads:  newHeads(c.MaxHeads),
@@ -105,7 +106,9 @@ func New(c Config) (*Rooms, error) {
 		kinds:  newKeyKinds(),
 		recent: newRecentTxns(),
 		events: newEventCache(32 << 20),
-	}, nil
+	}
+	r.changes.floor = c.DB.Committed()
+	return r, nil
 }
 
 // nids hands out numbers from blocks reserved in the database, so that an event has its number before it is written.
