@@ -48,6 +48,9 @@ func (a *API) createRoom(ctx context.Context, c *Call, r *csapi.CreateRoomReques
 	case preset != "private_chat" && preset != "trusted_private_chat" && preset != "public_chat":
 		return nil, fault.Newf(fault.InvalidParam, "There is no preset %q", preset)
 	}
+	if r.Visibility != "" && r.Visibility != "public" && r.Visibility != "private" {
+		return nil, fault.New(fault.InvalidParam, "visibility must be public or private")
+	}
 	if len(r.Invite3PID) > 0 {
 		return nil, fault.New(fault.Forbidden, "This server has no identity server: people can be invited by their user ids only")
 	}
@@ -62,6 +65,11 @@ func (a *API) createRoom(ctx context.Context, c *Call, r *csapi.CreateRoomReques
 		IsDirect:        r.IsDirect,
 	}
 	for _, s := range r.InitialState {
+		if s.Type == "m.room.canonical_alias" && s.StateKey == "" && r.AliasName == "" {
+			if err := a.Directory.CheckCanonical(ctx, "", s.Content); err != nil { // no alias leads to the room yet
+				return nil, err
+			}
+		}
 		q.InitialState = append(q.InitialState, room.StateEntry(s))
 	}
 	if r.AliasName != "" {

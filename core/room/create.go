@@ -57,6 +57,16 @@ func (r *Rooms) Create(ctx context.Context, c Caller, q CreateRequest) (id.Room,
 			return "", err
 		}
 	}
+	for _, e := range q.InitialState {
+		if e.Type == "" {
+			return "", fault.New(fault.BadJSON, "An event of initial_state has no type")
+		}
+		if e.Type == "m.room.member" {
+			if err := r.reachable(id.User(e.StateKey)); err != nil {
+				return "", err
+			}
+		}
+	}
 	drafts, err := r.firstEvents(ctx, c.User, v, &q)
 	if err != nil {
 		return "", err
@@ -118,14 +128,15 @@ func (r *Rooms) create(ctx context.Context, creator id.User, v *version.Version,
 // firstEvents lists what the room begins with.
 func (r *Rooms) firstEvents(ctx context.Context, creator id.User, v *version.Version, q *CreateRequest) ([]Draft, error) {
 	initial := slices.Clone(q.InitialState)
-	take := func(typ string) *StateEntry { // removes the entry that something else stands in for
-		i := slices.IndexFunc(initial, func(e StateEntry) bool { return e.Type == typ && e.StateKey == "" })
-		if i < 0 {
-			return nil
-		}
-		e := initial[i]
-		initial = slices.Delete(initial, i, i+1)
-		return &e
+	take := func(typ string) (last *StateEntry) { // removes the entries that something else stands in for
+		initial = slices.DeleteFunc(initial, func(e StateEntry) bool {
+			if e.Type != typ || e.StateKey != "" {
+				return false
+			}
+			last = &e
+			return true
+		})
+		return last
 	}
 	has := func(typ string) bool {
 		return slices.ContainsFunc(initial, func(e StateEntry) bool { return e.Type == typ && e.StateKey == "" })

@@ -237,3 +237,37 @@ func TestB106(t *testing.T) {
 		t.Errorf("%d rooms have %d ids", n, len(seen))
 	}
 }
+
+// Beyond the lines: what would make a room misleading, or of nothing that makes sense, is refused.
+func TestRoomsThatCannotBe(t *testing.T) {
+	alice, bob := newUser(t), newUser(t)
+	entry := func(typ, key string, content any) obj {
+		return obj{"initial_state": list{obj{"type": typ, "state_key": key, "content": content}}}
+	}
+	for _, c := range []struct {
+		body    obj
+		status  int
+		errcode string
+	}{
+		{obj{"preset": "nonsense"}, 400, "M_INVALID_PARAM"},
+		{obj{"visibility": "nonsense"}, 400, "M_INVALID_PARAM"},
+		{obj{"invite": list{"@nobody:elsewhere.example"}}, 403, "M_FORBIDDEN"},
+		{obj{"invite": list{"nobody"}}, 400, "M_INVALID_PARAM"},
+		{obj{"room_alias_name": "a:b"}, 400, "M_INVALID_PARAM"},
+		{obj{"name": strings.Repeat("n", 70_000)}, 413, "M_TOO_LARGE"},
+		{obj{"creation_content": obj{"additional_creators": list{"nobody"}}}, 400, "M_INVALID_ROOM_STATE"},
+		{obj{"power_level_content_override": obj{"users": obj{alice.id: 100}}}, 400, "M_INVALID_ROOM_STATE"}, // creators have none
+		{entry("", "", obj{}), 400, "M_BAD_JSON"},
+		{entry("com.example", "", 5), 400, "M_BAD_JSON"},
+		{entry("com.example", bob.id, obj{}), 400, "M_INVALID_ROOM_STATE"}, // another's state
+		{entry("m.room.create", "", obj{}), 400, ""},
+		{entry("m.room.member", bob.id, obj{"membership": "join"}), 400, "M_INVALID_ROOM_STATE"},
+		{entry("m.room.member", "@nobody:elsewhere.example", obj{"membership": "invite"}), 403, "M_FORBIDDEN"},
+		{entry("m.room.canonical_alias", "", obj{"alias": "#official:" + alice.server()}), 400, "M_BAD_ALIAS"},
+	} {
+		a := alice.post("/v3/createRoom", c.body)
+		if a.fails(c.status); c.errcode != "" && a.errcode != c.errcode {
+			t.Errorf("%v: got %s, want %s", c.body, a.raw, c.errcode)
+		}
+	}
+}
