@@ -119,6 +119,7 @@ func FuzzDecode(f *testing.F) {
 		if err != nil || p.img == nil {
 			return
 		}
+		defer p.close()
 		if size := p.img.Bounds().Size(); size.X*size.Y > 10_000 {
 			t.Errorf("decoded %v", size)
 		}
@@ -141,5 +142,6 @@ func BenchmarkThumbnail(b *testing.B) {
 		if _, _, err := p.thumbnail(box{800, 600}, Scale); err != nil {
 			b.Fatal(err)
 		}
+		p.close()
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"freehold.example/base/blob"
@@ -56,6 +57,7 @@ func (c Config) Check() error {
 type Media struct {
 	Config
 	making chan struct{} // a slot for each thumbnail being made
+	large  sync.Mutex    // held by the one large picture that is in memory
 	coming coming
 }
 

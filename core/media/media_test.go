@@ -182,6 +182,8 @@ func TestNames(t *testing.T) {
 		{"line\r\nSet-Cookie: x", "lineSet-Cookie: x"},
 		{"\x00\x1b\u0085", ""},
 		{"bad\xff", "bad\ufffd"},
+		{"../../etc/passwd", ".._.._etc_passwd"},
+		{`..\x`, ".._x"},
 		{strings.Repeat("é", 600), strings.Repeat("é", 512)},
 	} {
 		if got := CleanName(tt.name); got != tt.want {

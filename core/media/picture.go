@@ -9,6 +9,8 @@ import (
 	"image/jpeg"
 	"image/png"
 	"io"
+	"runtime/debug"
+	"sync"
 
 	"golang.org/x/image/draw"
 	_ "golang.org/x/image/webp" // decoder of image.Decode
@@ -25,9 +27,24 @@ type picture struct {
 	img    image.Image
 	format string
 	turn   turn
+	alone  *sync.Mutex // held while a large picture is in memory; nil for others
 }
 
-// decode reads the picture in f, unless it fits into b anyway. Its size is known, and refused, before a single pixel is
+// largeShare is the part of MaxPixels from which on a picture counts as large. Large ones are decoded one at a time, and
+// the memory of one is given back before the next: it would take the collector too long to notice.
+const largeShare = 8
+
+// close lets go of the picture's memory.
+func (p *picture) close() {
+	p.img = nil
+	if p.alone != nil {
+		debug.FreeOSMemory()
+		p.alone.Unlock()
+		p.alone = nil
+	}
+}
+
+// decode reads the picture in f, unless it fits into b anyway; close it. Its size is known, and refused, before a single pixel is
 // decoded: a file of a few bytes can claim any number of them.
 func (m *Media) decode(f io.ReadSeeker, b box) (*picture, error) {
 	config, format, err := image.DecodeConfig(io.LimitReader(f, maxHeader))
@@ -62,11 +79,17 @@ func (m *Media) decode(f io.ReadSeeker, b box) (*picture, error) {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return nil, err
 	}
+	if w*h > m.MaxPixels/largeShare {
+		m.large.Lock()
+		p.alone = &m.large
+	}
 	p.img, _, err = image.Decode(f)
 	if err != nil {
+		p.close()
 		return nil, errNoPicture.Because(err)
 	}
 	if got := p.img.Bounds(); got.Dx() != config.Width || got.Dy() != config.Height {
+		p.close()
 		return nil, errNoPicture.Because(fmt.Errorf("the picture is %v, but said %dx%d", got, config.Width, config.Height))
 	}
 	return p, nil

@@ -1,9 +1,13 @@
 package media
 
 import (
+	"bytes"
 	"context"
+	"image"
+	"image/png"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 
 	"freehold.example/base/blob"
@@ -70,6 +74,37 @@ func TestUploadsAtOnceShareTheQuota(t *testing.T) {
 		}
 		if len(m.coming.bytes) != 0 {
 			t.Errorf("uploads are over, and %v are under way", m.coming.bytes)
+		}
+	})
+}
+
+// Of large pictures there is one in memory at a time, and a failed one makes way for the next.
+func TestLargePicturesComeOneAtATime(t *testing.T) {
+	each(t, Config{MaxPixels: 80_000, MaxAtOnce: 8}, func(t *testing.T, m *Media, _ *clock) {
+		var picture bytes.Buffer
+		if err := png.Encode(&picture, image.NewGray(image.Rect(0, 0, 250, 250))); err != nil {
+			t.Fatal(err)
+		}
+		broken := add(t, m, file(picture.String()[:picture.Len()-40]))
+		whole := add(t, m, file(picture.String()))
+		var wg sync.WaitGroup
+		for _, size := range boxes[Crop][:2] {
+			wg.Go(func() {
+				_, err := m.Thumbnail(t.Context(), "s1", string(broken), Size{size.width, size.height, Crop}, 0)
+				wantFault(t, err, fault.Unknown)
+			})
+			wg.Go(func() {
+				f, err := m.Thumbnail(t.Context(), "s1", string(whole), Size{size.width, size.height, Crop}, 0)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				f.Close()
+			})
+		}
+		wg.Wait()
+		if !m.large.TryLock() {
+			t.Error("the place of the large picture was not given back")
 		}
 	})
 }

@@ -125,10 +125,12 @@ func (m *Media) make(ctx context.Context, r *row, b box, method Method) (*File, 
 	if err != nil {
 		return nil, err
 	}
+	defer picture.close()
 	if picture.img == nil {
 		return m.original(ctx, r)
 	}
 	body, contentType, err := picture.thumbnail(b, method)
+	picture.close() // before the disk is waited for
 	if err != nil {
 		return nil, fmt.Errorf("encode thumbnail: %w", err)
 	}

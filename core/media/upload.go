@@ -227,11 +227,15 @@ func printable(s string) bool {
 	return true
 }
 
-// CleanName keeps a name that can be sent in a header: valid UTF-8 without control characters, not too long.
+// CleanName keeps a name that can be sent in a header and given to a file: valid UTF-8 without control characters and
+// without separators of directories, not too long.
 func CleanName(s string) string {
 	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
+		switch {
+		case r < ' ' || r >= 0x7f && r < 0xa0:
 			return -1
+		case r == '/' || r == '\\':
+			return '_'
 		}
 		return r
 	}, strings.ToValidUTF8(s, "\ufffd"))
