@@ -10,8 +10,8 @@ import (
 	"slices"
 
 	"freehold.example/base/sqldb"
-	"freehold.example/matrix/fault"
 	"freehold.example/matrix/event"
+	"freehold.example/matrix/fault"
 	"freehold.example/matrix/id"
 )
 
