@@ -29,7 +29,8 @@ func (n *named) all() []string {
 const maxNamed = 5000
 
 // CheckCanonical refuses an m.room.canonical_alias event for the room whose new aliases do not lead to it. Those that the
-// event before it has are taken as they are. in is empty for a room that is not made yet. Errors: M_INVALID_PARAM for what is no alias, M_BAD_ALIAS, M_BAD_JSON.
+// event before it has are taken as they are. in is empty for a room that is not made yet. Errors: M_INVALID_PARAM for what
+// is no alias, M_BAD_ALIAS, M_BAD_JSON.
 func (d *Directory) CheckCanonical(ctx context.Context, in id.Room, content []byte) error {
 	var next named
 	if err := json.Unmarshal(content, &next); err != nil {
