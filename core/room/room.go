@@ -78,6 +78,7 @@ type Rooms struct {
 	nids    nids
 	recent  *recentTxns
 	changes changes
+	census  census
 	events  *eventCache
 
 	lastCreate atomic.Int64 // origin_server_ts of the newest create event
@@ -103,6 +104,7 @@ func New(c Config) (*Rooms, error) {
 		heads:  newHeads(c.MaxHeads),
 		nodes:  pmap.NewCache(c.NodeBytes),
 		keys:   newKeyNames(),
+		census: census{rooms: map[NID]headcount{}},
 		kinds:  newKeyKinds(),
 		recent: newRecentTxns(),
 		events: newEventCache(32 << 20),

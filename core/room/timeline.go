@@ -88,13 +88,6 @@ func (r *Rooms) RootAt(tx *sqldb.Tx, room NID, at sqldb.Pos) (root pmap.Root, er
 // Load reads an event by its number, such as that of a Standing.
 func (r *Rooms) Load(tx *sqldb.Tx, nid NID) (*Stored, error) { return r.load(tx, nid) }
 
-// Counts is how many are in a room and how many are invited, now.
-func (r *Rooms) Counts(tx *sqldb.Tx, room NID) (joined, invited int, err error) {
-	err = tx.Row(`SELECT count(*) FILTER (WHERE membership = 'join'), count(*) FILTER (WHERE membership = 'invite')
-		FROM membership WHERE room = $1`, room).Scan(&joined, &invited)
-	return joined, invited, err
-}
-
 // CameAndWent says whether, after a moment of the stream at which she was not in the room, a user was invited, joined or
 // knocked, and left again.
 func (r *Rooms) CameAndWent(tx *sqldb.Tx, newest NID, since sqldb.Pos) (bool, error) {
