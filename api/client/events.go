@@ -33,7 +33,13 @@ func (a *API) eventRows() []route.Row[Call] {
 	}
 }
 
+// errNoTxn is for a path whose last segment is empty: without the id a retry would send once more.
+var errNoTxn = fault.New(fault.MissingParam, "The transaction id is missing")
+
 func (a *API) sendEvent(ctx context.Context, c *Call, r *csapi.SendRequest) (*csapi.EventIDResponse, error) {
+	if r.TxnID == "" {
+		return nil, errNoTxn
+	}
 	sent, err := a.Rooms.Send(ctx, c.caller(), r.Room, room.Draft{Type: r.Type, Content: r.Content}, r.TxnID)
 	if err != nil {
 		return nil, err
@@ -56,6 +62,9 @@ func (a *API) setState(ctx context.Context, c *Call, r *csapi.SetStateRequest) (
 }
 
 func (a *API) redact(ctx context.Context, c *Call, r *csapi.RedactRequest) (*csapi.EventIDResponse, error) {
+	if r.TxnID == "" {
+		return nil, errNoTxn
+	}
 	content := r.Content
 	if len(content) == 0 {
 		content = json.RawMessage("{}")

@@ -38,6 +38,18 @@ func TestB139(t *testing.T) {
 	}
 }
 
+// Beyond the lines: a path that ends before the transaction id sends nothing.
+func TestNoTransactionID(t *testing.T) {
+	alice := newUser(t)
+	room := alice.createRoom(nil)
+	sent := alice.send(room, "hello")
+	alice.put(path("/v3/rooms", room, "send", "m.room.message", ""), text("no id")).fails(400, "M_MISSING_PARAM")
+	alice.put(path("/v3/rooms", room, "redact", sent, ""), obj{}).fails(400, "M_MISSING_PARAM")
+	if got := alice.messages(room, "dir=b&limit=1", nil).ok().str("chunk", 0, "event_id"); got != sent {
+		t.Errorf("the newest event is %s, want %s", got, sent)
+	}
+}
+
 // sends sends one request with the same transaction id from each session, and says which events came of it.
 func sends(room, txn string, sessions ...*user) []string {
 	var ids []string
