@@ -13,11 +13,12 @@ import (
 	"freehold.example/matrix/id"
 )
 
-// "Cross-signing"
+// "Cross-signing". The keys are counted as logins, since they are replaced by the password: whoever has a stolen token
+// must not be able to guess it faster here than elsewhere.
 // https://spec.matrix.org/v1.19/client-server-api/#cross-signing
 func (a *API) signingRows() []route.Row[Call] {
 	return []route.Row[Call]{
-		{Method: http.MethodPost, Path: "/_matrix/client/v3/keys/device_signing/upload", Auth: route.User, Limit: limit.Keys, Serve: route.JSON(a.uploadSigning)},
+		{Method: http.MethodPost, Path: "/_matrix/client/v3/keys/device_signing/upload", Auth: route.User, Limit: limit.Login, Serve: route.JSON(a.uploadSigning)},
 		{Method: http.MethodPost, Path: "/_matrix/client/v3/keys/signatures/upload", Auth: route.User, Limit: limit.Keys, Body: 2 << 20, Serve: route.JSON(a.uploadSignatures)},
 	}
 }
