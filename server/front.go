@@ -56,11 +56,16 @@ func (f *front) health(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write([]byte(`{"status":"ok"}`))
 }
 
+// passedOn are the headers by which proxies say that a request is somebody else's.
+var passedOn = []string{"Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip"}
+
 // mayWatch lets monitors of this machine and of the inside networks read the metrics; what a proxy passes on from
 // elsewhere does not count as of this machine.
 func (s *Server) mayWatch(r *http.Request) bool {
-	if r.Header.Get("X-Forwarded-For") != "" || r.Header.Get("Forwarded") != "" {
-		return false
+	for _, name := range passedOn {
+		if r.Header.Get(name) != "" {
+			return false
+		}
 	}
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {

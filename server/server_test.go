@@ -99,8 +99,10 @@ func TestServes(t *testing.T) {
 			t.Errorf("metrics: got %d without %s", status, want)
 		}
 	}
-	if status, _ := get(t, base+"/metrics", "X-Forwarded-For", "203.0.113.1"); status != 404 {
-		t.Errorf("metrics for a stranger behind a proxy: got %d, want 404", status)
+	for _, header := range passedOn {
+		if status, _ := get(t, base+"/metrics", header, "203.0.113.1"); status != 404 {
+			t.Errorf("metrics for a stranger behind a proxy that says %s: got %d, want 404", header, status)
+		}
 	}
 	stop()
 	for line := range strings.SplitSeq(strings.TrimSpace(out.String()), "\n") {
