@@ -28,6 +28,7 @@ func (l *look) ephemeral(s *room.Standing, fresh, receipts, typing bool, typists
 		}
 	}
 	if typing && filter.Type("m.typing") && filter.Room(s.RoomID) {
+		typists = slices.DeleteFunc(typists, func(u id.User) bool { return l.ignored[u] })
 		if typists == nil {
 			typists = []id.User{}
 		}

@@ -155,6 +155,9 @@ func (l *look) presence() error {
 	}
 	var events []json.RawMessage
 	for _, p := range changed {
+		if l.ignored[p.User] {
+			continue
+		}
 		content := l.presenceContent(p)
 		raw, err := json.Marshal(map[string]any{"type": "m.presence", "sender": p.User, "content": content})
 		if err != nil {

@@ -12,9 +12,12 @@ type Encounter struct {
 }
 
 const (
-	// The cross join keeps SQLite from beginning with all the members of all the user's rooms.
-	sqlOthersChanges = `SELECT b.user_id, b.membership, b.event FROM membership b CROSS JOIN membership a
+	// Whoever changed on this server, or whoever is in the user's rooms: SQLite keeps the order of a cross join.
+	sqlOthersByPos = `SELECT b.user_id, b.membership, b.event FROM membership b CROSS JOIN membership a
 		WHERE b.pos > $2 AND b.user_id <> $1 AND a.room = b.room AND a.user_id = $1 AND a.membership = 'join'`
+	sqlOthersByRoom = `SELECT b.user_id, b.membership, b.event FROM membership a CROSS JOIN membership b
+		WHERE a.user_id = $1 AND a.membership = 'join' AND b.room = a.room AND b.pos > $2 AND b.user_id <> $1`
+	sqlManyChanges = `SELECT count(*) FROM (SELECT 1 FROM membership WHERE pos > $1 LIMIT $2) AS late`
 	sqlMembersSince = `SELECT user_id, membership, event FROM membership WHERE room = $1 AND (membership = 'join' OR pos > $2)`
 )
 
@@ -31,7 +34,7 @@ func (r *Rooms) Encounters(tx *sqldb.Tx, user id.User, since sqldb.Pos, standing
 			return e, err
 		}
 	}
-	others, err := sqldb.All(tx, scanOther, sqlOthersChanges, user, since)
+	others, err := r.othersChanges(tx, user, since)
 	if err != nil {
 		return e, err
 	}
@@ -43,6 +46,31 @@ func (r *Rooms) Encounters(tx *sqldb.Tx, user id.User, since sqldb.Pos, standing
 		e.add(o.user, was, o.membership)
 	}
 	return e, nil
+}
+
+// manyChanges is how many memberships changed on this server from which on it is rather asked room by room.
+const manyChanges = 5000
+
+// othersChanges lists the memberships of others that changed in the user's rooms.
+func (r *Rooms) othersChanges(tx *sqldb.Tx, user id.User, since sqldb.Pos) ([]other, error) {
+	var n int
+	if err := tx.Row(sqlManyChanges, since, manyChanges).Scan(&n); err != nil || n == 0 {
+		return nil, err
+	}
+	q := sqlOthersByPos
+	if n == manyChanges {
+		q = sqlOthersByRoom
+	}
+	others, err := sqldb.All(tx, scanOther, q, user, since)
+	if err != nil {
+		return nil, err
+	}
+	events := make([]NID, len(others))
+	for i, o := range others {
+		events[i] = o.event
+	}
+	_, err = r.loadAll(tx, events) // at once, for MembershipAt
+	return others, err
 }
 
 // ownEncounter is that with all the members of a room which the user herself joined or left.
