@@ -61,7 +61,7 @@ func (s *Server) open(ctx context.Context) error {
 	if err := s.openDatabase(ctx); err != nil {
 		return err
 	}
-	if err := s.openParts(); err != nil {
+	if err := s.openParts(ctx); err != nil {
 		return err
 	}
 	return s.openListeners(ctx)
@@ -141,7 +141,7 @@ func (s *Server) openListeners(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.pages = setup.New(setup.Config{Accounts: s.accounts, ServerName: c.ServerName, PublicURL: c.PublicURL})
+	s.pages = setup.New(setup.Config{Accounts: s.accounts, ServerName: c.ServerName, PublicURL: c.PublicURL, Program: c.Program})
 	pages, err := route.New(route.Config[setup.Call]{
 		Rows: s.pages.Rows(), Guard: setup.Guard, Limits: counted, Metrics: metrics, Log: c.Log,
 	})

@@ -41,7 +41,7 @@ type parts struct {
 
 // openParts makes them, each from those before it. Accounts come first and tell the later ones of devices that come and
 // go, by hooks that look the parts up when they are called.
-func (s *Server) openParts() (err error) {
+func (s *Server) openParts(ctx context.Context) (err error) {
 	c := &s.config
 	s.bus = new(bus.Local)
 	s.accounts, err = account.New(account.Config{
@@ -64,6 +64,9 @@ func (s *Server) openParts() (err error) {
 		},
 	})
 	if err != nil {
+		return err
+	}
+	if err := s.accounts.Own(ctx); err != nil {
 		return err
 	}
 	s.rooms, err = room.New(room.Config{
