@@ -55,12 +55,28 @@ func TestMain(m *testing.M) {
 	if code != 0 && testing.Verbose() {
 		fmt.Fprintf(os.Stderr, "the end of the server's log:\n%s\n", server.Log(12_000))
 	}
+	for _, line := range troubles(server.Log(256 << 20)) {
+		fmt.Fprint(os.Stderr, "the server's log has: ", line)
+		code = 1
+	}
 	if err := end(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}
 	harness.Clean()
 	os.Exit(code)
+}
+
+// troubles are the lines of a log that no test may cause: what went wrong inside the server, and what the race detector
+// found where the server was built with it.
+func troubles(log string) (lines []string) {
+	for line := range strings.Lines(log) {
+		failed := strings.Contains(line, `"level":"ERROR"`) && !strings.Contains(line, "M_NOT_YET_UPLOADED") // 504 by specification
+		if failed || strings.Contains(line, "DATA RACE") {
+			lines = append(lines, line)
+		}
+	}
+	return lines
 }
 
 // user is one session of an account. The zero token is nobody.
