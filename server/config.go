@@ -84,6 +84,9 @@ type Config struct {
 	Log *slog.Logger     `toml:"-"` // nil: made from LogFormat and LogLevel, on Out
 	Out io.Writer        `toml:"-"` // where the log and the first start's link go; nil: standard error
 	Now func() time.Time `toml:"-"` // nil: the clock plus ClockOffset
+
+	// How the operator calls this program, in what the server tells him to type; "" is freehold.
+	Program string `toml:"-"`
 }
 
 // Defaults is a working server on localhost.

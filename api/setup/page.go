@@ -2,6 +2,7 @@ package setup
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	_ "embed"
 	"fmt"
@@ -28,6 +29,7 @@ type page struct {
 	Lang       string
 	T          *texts
 	ServerName string
+	Program    string // what the operator types to call this program
 	URL        string // the homeserver's address to type into a client
 	Min        int    // characters of a password
 	Nonce      string
@@ -53,6 +55,7 @@ func (v *page) OfPassword() bool { return v.Problem == weak || v.Problem == notT
 func (p *Pages) write(w http.ResponseWriter, r *http.Request, status int, v *page) error {
 	v.Lang, v.T = choose(r.Header.Get("Accept-Language"))
 	v.ServerName, v.URL, v.Min, v.Nonce = string(p.ServerName), p.url(r), p.Accounts.MinPassword, rand.Text()
+	v.Program = cmp.Or(p.Program, "freehold")
 	var b bytes.Buffer
 	if err := templates.Execute(&b, v); err != nil {
 		return fmt.Errorf("show page %s: %w", v.Name, err)

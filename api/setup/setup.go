@@ -30,6 +30,7 @@ type Config struct {
 	Accounts   *account.Accounts
 	ServerName id.Server
 	PublicURL  string // where clients reach this server; "": where the browser did
+	Program    string // how the operator calls this program; "" is freehold
 }
 
 // Pages serves them.

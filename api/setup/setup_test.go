@@ -206,6 +206,17 @@ func TestLanguage(t *testing.T) {
 	}
 }
 
+// TestProgram has the pages name the program as the operator calls it, who may have no freehold on his PATH.
+func TestProgram(t *testing.T) {
+	p, h := newPages(t, sqldbtest.SQLite(t, schema.FS))
+	for program, want := range map[string]string{"": ">freehold user add --admin alice<", "./freehold": ">./freehold user add --admin alice<"} {
+		p.Program = program
+		if body := get(h, Path("wrong")).Body.String(); !strings.Contains(body, want) {
+			t.Errorf("program %q: got %s, want %s in it", program, body, want)
+		}
+	}
+}
+
 func TestInsecure(t *testing.T) {
 	tests := []struct {
 		host, proto string

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -27,6 +28,9 @@ func serve(ctx context.Context, c console, args []string) error {
 		fmt.Fprintf(c.err, "freehold: the environment has %s, which is no setting of this version\n", name)
 	}
 	config.Out = c.err
+	if strings.HasPrefix(os.Args[0], "./") {
+		config.Program = os.Args[0] // it is not on the PATH of who follows the README
+	}
 	s, err := server.New(ctx, config)
 	if err != nil {
 		return err
