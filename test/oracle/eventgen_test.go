@@ -67,8 +67,9 @@ func (d *dice) eventID(v *version.Version) id.Event {
 		return id.Event("$" + d.word() + ":" + string(pick(d, servers...)))
 	case version.IDBase64:
 		return id.Event("$" + strings.NewReplacer("-", "+", "_", "/").Replace(d.hash()))
+	default:
+		return id.Event("$" + d.hash())
 	}
-	return id.Event("$" + d.hash())
 }
 
 func (d *dice) room(v *version.Version) id.Room {

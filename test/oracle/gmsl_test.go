@@ -22,7 +22,7 @@ func gmslEvent(c *eventCase, ours eventAnswer) (a eventAnswer) {
 	}()
 	v := gomatrixserverlib.MustGetRoomVersion(gomatrixserverlib.RoomVersion(c.version.ID))
 	e, err := v.NewEventFromUntrustedJSON(c.raw)
-	if tooLarge, ok := errors.AsType[gomatrixserverlib.EventValidationError](err); err != nil && !(ok && tooLarge.Persistable) {
+	if tooLarge, ok := errors.AsType[gomatrixserverlib.EventValidationError](err); err != nil && (!ok || !tooLarge.Persistable) {
 		return eventAnswer{refused: err.Error()}
 	}
 	e.RoomID() // panics where the room id is malformed

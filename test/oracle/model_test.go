@@ -3,7 +3,7 @@ package oracle
 import (
 	"bytes"
 	"cmp"
-	"crypto/sha1" //nolint:gosec // state resolution v1 breaks ties with it
+	"crypto/sha1" // state resolution v1 breaks ties with it
 	"maps"
 	"slices"
 
@@ -101,7 +101,7 @@ func (m *model) v1(state stateres.StateMap, conflicted map[id.Event]bool) stater
 				continue
 			}
 			slices.SortFunc(block, func(a, b *event.Event) int {
-				x, y := sha1.Sum([]byte(a.ID())), sha1.Sum([]byte(b.ID())) //nolint:gosec // as above
+				x, y := sha1.Sum([]byte(a.ID())), sha1.Sum([]byte(b.ID()))
 				return cmp.Or(cmp.Compare(a.Depth(), b.Depth()), bytes.Compare(y[:], x[:]))
 			})
 			if typ != "" {
@@ -391,7 +391,7 @@ func keyOfState(e *event.Event) stateKey {
 
 func (m *model) powerEvent(name id.Event) bool {
 	e := m.room.events[name]
-	return powerEvent(e) && !(m.unnamed && e.IsState("m.room.member", ""))
+	return powerEvent(e) && (!m.unnamed || !e.IsState("m.room.member", ""))
 }
 
 // powerEvent is v2, "Definitions", "Power events".

@@ -75,7 +75,7 @@ func newRoom(d *dice, v *version.Version) *room {
 		n = r.send(n, event.Draft{Type: "m.room.power_levels", StateKey: new(""), Sender: creator, Content: r.firstLevels().bytes()})
 	}
 	if !d.oneIn(5) {
-		n = r.send(n, event.Draft{Type: "m.room.join_rules", StateKey: new(""), Sender: creator, Content: r.joinRules(n).bytes()})
+		r.send(n, event.Draft{Type: "m.room.join_rules", StateKey: new(""), Sender: creator, Content: r.joinRules(n).bytes()})
 	}
 	return r
 }
