@@ -141,7 +141,8 @@ type client struct {
 	lazy       bool
 	since      string
 	rooms      map[id.Room]*known
-	steps      []string // what it did, for the report of a failure
+	follows    map[id.User]bool // whose devices: by device_lists
+	steps      []string         // what it did, for the report of a failure
 }
 
 // known is what a client has of a room.
@@ -195,7 +196,32 @@ func (c *client) step(r *rand.Rand) {
 	for in, l := range out.Rooms.Leave {
 		c.take(in, "leave", q.Since, l.State, l.StateAfter, l.Timeline)
 	}
+	if q.Since == "" { // from here on the server says what changes
+		c.follows = c.shares()
+	}
+	if d := out.DeviceLists; d != nil {
+		for _, u := range d.Changed {
+			c.follows[u] = true
+		}
+		for _, u := range d.Left {
+			delete(c.follows, u)
+		}
+	}
 	c.since = out.NextBatch
+}
+
+// shares is who is in a room with the user, and the user.
+func (c *client) shares() map[id.User]bool {
+	c.t.Helper()
+	all := map[id.User]bool{c.user: true}
+	c.ok(c.db.Read(c.t.Context(), func(tx *sqldb.Tx) error {
+		users, err := c.world.rooms.SharedUsers(tx, c.user)
+		for _, u := range users {
+			all[u] = true
+		}
+		return err
+	}))
+	return all
 }
 
 func (c *client) take(in id.Room, membership, since string, state, after *csapi.Events, timeline csapi.Timeline) {
@@ -275,6 +301,10 @@ func (c *client) fill(in id.Room, from, to string) []id.Event {
 // check compares what the client has with the truth.
 func (c *client) check(all []id.Room) {
 	c.t.Helper()
+	c.follows[c.user] = true
+	if d := cmp.Diff(c.shares(), c.follows); d != "" {
+		c.t.Errorf("%s follows the devices of (-want +got):\n%s", c.user, d)
+	}
 	for _, in := range all {
 		want := truthOf(c.log(in), c.user)
 		k := c.rooms[in]

@@ -17,7 +17,7 @@ const (
 		WHERE b.pos > $2 AND b.user_id <> $1 AND a.room = b.room AND a.user_id = $1 AND a.membership = 'join'`
 	sqlOthersByRoom = `SELECT b.user_id, b.membership, b.event FROM membership a CROSS JOIN membership b
 		WHERE a.user_id = $1 AND a.membership = 'join' AND b.room = a.room AND b.pos > $2 AND b.user_id <> $1`
-	sqlManyChanges = `SELECT count(*) FROM (SELECT 1 FROM membership WHERE pos > $1 LIMIT $2) AS late`
+	sqlManyChanges  = `SELECT count(*) FROM (SELECT 1 FROM membership WHERE pos > $1 LIMIT $2) AS late`
 	sqlMembersSince = `SELECT user_id, membership, event FROM membership WHERE room = $1 AND (membership = 'join' OR pos > $2)`
 )
 
