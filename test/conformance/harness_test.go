@@ -273,16 +273,6 @@ func (u *user) soon(since, what string, seen func(*answer) bool) *answer {
 	}
 }
 
-// eventually asks again and again until done says yes, for five seconds.
-func eventually(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	for end := time.Now().Add(within); !done(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%s: not within %v", what, within)
-		}
-	}
-}
-
 // obj and list are JSON.
 type (
 	obj  map[string]any
