@@ -72,3 +72,39 @@ func TestWaitingSyncEndsWithItsSession(t *testing.T) {
 		t.Error("the sync goes on waiting")
 	}
 }
+
+// Who is invited to a room that shows itself from the invitation on sees her invitation, and not all that the room's state
+// is: neither by /state nor by what /context gives with an event.
+func TestInvitedSeesNoState(t *testing.T) {
+	_, base, _, _ := start(t, func(c *Config) { c.Registration = account.Open })
+	base += "/_matrix/client/v3"
+	token := map[string]string{}
+	for _, name := range []string{"alice", "bob"} {
+		_, made := ask(t, "POST", base+"/register", "", map[string]any{
+			"username": name, "password": "secret " + name, "auth": map[string]any{"type": "m.login.dummy"},
+		})
+		token[name], _ = made["access_token"].(string)
+	}
+	_, made := ask(t, "POST", base+"/createRoom", token["alice"], map[string]any{
+		"invite": []string{"@bob:localhost"},
+		"initial_state": []any{
+			map[string]any{"type": "m.room.history_visibility", "content": map[string]any{"history_visibility": "invited"}},
+			map[string]any{"type": "m.secret", "content": map[string]any{"of": "members"}},
+		},
+	})
+	id, _ := made["room_id"].(string)
+	room := base + "/rooms/" + url.PathEscape(id)
+	_, invitation := ask(t, "GET", room+"/state/m.room.member/@bob:localhost?format=event", token["alice"], nil)
+	event, _ := invitation["event_id"].(string)
+	status, out := ask(t, "GET", room+"/context/"+url.PathEscape(event), token["bob"], nil)
+	if shown, err := json.Marshal(out["state"]); status != http.StatusOK || err != nil || string(shown) != "[]" {
+		t.Errorf("context of the invitation: got %d with the state %s, %v, want 200 without", status, shown, err)
+	}
+	if status, out := ask(t, "GET", room+"/state/m.secret", token["bob"], nil); status != http.StatusForbidden {
+		t.Errorf("state: got %d %v, want 403", status, out)
+	}
+	status, out = ask(t, "GET", room+"/context/"+url.PathEscape(event), token["alice"], nil)
+	if state, _ := out["state"].([]any); status != http.StatusOK || len(state) < 5 {
+		t.Errorf("context for a member: got %d with %d pieces of state", status, len(state))
+	}
+}

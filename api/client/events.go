@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"freehold.example/base/limit"
+	"freehold.example/base/pmap"
 	"freehold.example/base/route"
 	"freehold.example/base/sqldb"
 	"freehold.example/core/room"
@@ -225,9 +226,16 @@ func (a *API) context(ctx context.Context, c *Call, r *csapi.ContextRequest) (*c
 			last = at.After[n-1]
 		}
 		shown := append(append([]*room.Stored{at.Event}, at.Before...), at.After...)
-		state, err := a.stateFor(tx, last, shown, part, true)
-		if err != nil {
+		var state []*room.Stored
+		root, err := v.RootAt(room.StreamToken(last.Pos))
+		switch {
+		case fault.Is(err, fault.Forbidden): // who is only invited sees events, and the state has its own rule
+		case err != nil:
 			return err
+		default:
+			if state, err = a.stateFor(tx, root, shown, part, true); err != nil {
+				return err
+			}
 		}
 		rendered, err := a.Rooms.Render(tx, state, room.Form{Caller: c.caller()})
 		if err != nil {
@@ -275,7 +283,7 @@ func (a *API) messages(ctx context.Context, c *Call, r *csapi.MessagesRequest) (
 		if len(page.Events) == 0 || part == nil || !part.LazyLoadMembers {
 			return nil
 		}
-		state, err := a.stateFor(tx, page.Events[0], page.Events, part, false)
+		state, err := a.stateFor(tx, page.Events[0].State, page.Events, part, false)
 		if err != nil {
 			return err
 		}
@@ -296,14 +304,14 @@ func (a *API) nearest(ctx context.Context, c *Call, r *csapi.NearestRequest) (*c
 	return &csapi.NearestResponse{Event: s.Event.ID(), Timestamp: s.Event.Timestamp()}, nil
 }
 
-// stateFor is the state that goes with a stretch of history, as it was at one event: all of it, or the members who sent
+// stateFor is the part of a state that goes with a stretch of history: all of it, or the members who sent
 // what is shown when the client loads members lazily.
-func (a *API) stateFor(tx *sqldb.Tx, at *room.Stored, shown []*room.Stored, part *filter.Part, all bool) ([]*room.Stored, error) {
+func (a *API) stateFor(tx *sqldb.Tx, root pmap.Root, shown []*room.Stored, part *filter.Part, all bool) ([]*room.Stored, error) {
 	if part == nil || !part.LazyLoadMembers {
 		if !all {
 			return nil, nil
 		}
-		return a.Rooms.StateEvents(tx, at.State)
+		return a.Rooms.StateEvents(tx, root)
 	}
 	senders := map[id.User]bool{}
 	for _, s := range shown {
@@ -311,7 +319,7 @@ func (a *API) stateFor(tx *sqldb.Tx, at *room.Stored, shown []*room.Stored, part
 	}
 	var out []*room.Stored
 	if all {
-		events, err := a.Rooms.StateEvents(tx, at.State)
+		events, err := a.Rooms.StateEvents(tx, root)
 		if err != nil {
 			return nil, err
 		}
@@ -322,7 +330,7 @@ func (a *API) stateFor(tx *sqldb.Tx, at *room.Stored, shown []*room.Stored, part
 		}
 	}
 	for sender := range senders {
-		e, err := a.Rooms.StateEvent(tx, at.State, "m.room.member", string(sender))
+		e, err := a.Rooms.StateEvent(tx, root, "m.room.member", string(sender))
 		if err != nil {
 			return nil, err
 		}
