@@ -87,7 +87,7 @@ func (f *Feed) Sync(ctx context.Context, q Request) (*csapi.SyncResponse, error)
 	if q.Filter == nil {
 		q.Filter = new(filter.Filter)
 	}
-	f.Ephemeral.Seen(ctx, q.Caller.User, q.Caller.Device, cmp.Or(q.SetPresence, ephemeral.Online), q.Timeout)
+	defer f.Ephemeral.Seen(ctx, q.Caller.User, q.Caller.Device, cmp.Or(q.SetPresence, ephemeral.Online), q.Timeout)()
 	if since.inbox != 0 && since.inbox <= f.DB.Committed() { // else it is of another life, and says nothing
 		if err := f.Inbox.Ack(ctx, q.Caller.User, q.Caller.Device, since.inbox); err != nil && ctx.Err() == nil {
 			// They are passed over all the same and removed another time: a disk that is full does not keep anybody from

@@ -76,23 +76,7 @@ func (l *look) history(v *room.Viewer, s *room.Standing, fresh bool, upto sqldb.
 // state finds what has changed of the room's state from the token to the beginning of the timeline, or with
 // use_state_after to its end, and never past upto; all of it for a room the client does not know.
 func (l *look) state(h *history, s *room.Standing, w *room.Window, after, upto sqldb.Pos, fresh bool) error {
-	var err error
-	if h.now, err = l.f.Rooms.RootAt(l.tx, s.Room, upto); err != nil {
-		return err
-	}
-	end := h.now
-	if !l.after() && w.Before < upto {
-		if end, err = l.f.Rooms.RootAt(l.tx, s.Room, w.Before); err != nil {
-			return err
-		}
-	}
-	var known pmap.Root
-	if !fresh {
-		if known, err = l.f.Rooms.RootAt(l.tx, s.Room, min(after, upto)); err != nil {
-			return err
-		}
-	}
-	events, err := l.f.Rooms.StateDelta(l.tx, known, end, fresh && l.lazy())
+	events, end, err := l.stateDelta(h, s, w, after, upto, fresh)
 	if err != nil {
 		return err
 	}
@@ -118,6 +102,35 @@ func (l *look) state(h *history, s *room.Standing, w *room.Window, after, upto s
 	}
 	h.state, err = l.events(wanted, nil)
 	return err
+}
+
+// stateDelta finds which events of the state are news, and the state they are part of.
+func (l *look) stateDelta(h *history, s *room.Standing, w *room.Window, after, upto sqldb.Pos, fresh bool) (
+	events []*room.Stored, end pmap.Root, err error,
+) {
+	h.now = s.State
+	if s.Head > upto {
+		if h.now, err = l.f.Rooms.RootAt(l.tx, s.Room, upto); err != nil {
+			return nil, end, err
+		}
+	}
+	end = h.now
+	if !l.after() && w.Before < upto {
+		if end, err = l.f.Rooms.RootAt(l.tx, s.Room, w.Before); err != nil {
+			return nil, end, err
+		}
+	}
+	if !fresh && !l.after() && w.Whole {
+		return nil, end, nil // the timeline begins where the client is
+	}
+	var known pmap.Root
+	if !fresh {
+		if known, err = l.f.Rooms.RootAt(l.tx, s.Room, min(after, upto)); err != nil {
+			return nil, end, err
+		}
+	}
+	events, err = l.f.Rooms.StateDelta(l.tx, known, end, fresh && l.lazy())
+	return events, end, err
 }
 
 // lazy says whether the client loads members lazily.

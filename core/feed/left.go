@@ -30,7 +30,7 @@ func (l *look) left(s *room.Standing, changed bool) error {
 		put(&l.roomsOut.Leave, s.RoomID, &csapi.LeftRoom{Timeline: csapi.Timeline{Events: none}, AccountData: csapi.Events{Events: none}})
 		return nil
 	}
-	v, err := l.f.Rooms.Onlooker(l.tx, s.RoomID, l.user)
+	v, err := l.f.Rooms.ViewerOf(l.tx, s, l.user)
 	if err != nil {
 		return err
 	}

@@ -104,7 +104,7 @@ func (l *look) joined(s *room.Standing, changed bool) error {
 	if !fresh && !l.q.FullState && s.Head <= l.since.pos && !typing && !receipts && len(l.data[s.RoomID]) == 0 {
 		return nil
 	}
-	v, err := l.f.Rooms.Viewer(l.tx, s.RoomID, l.user)
+	v, err := l.f.Rooms.ViewerOf(l.tx, s, l.user)
 	if err != nil {
 		return err
 	}

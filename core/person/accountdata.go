@@ -154,12 +154,12 @@ func (p *People) AccountData(tx *sqldb.Tx, user id.User, since, upto sqldb.Pos) 
 	if err != nil {
 		return nil, err
 	}
-	content, pos, err := pushRulesContent(tx, user)
+	rules, pos, err := readRules(tx, user)
 	if err != nil {
 		return nil, err
 	}
 	if since == 0 || pos > since && pos <= upto {
-		data = append(data, Datum{Type: typePushRules, Content: content})
+		data = append(data, Datum{Type: typePushRules, Content: rules.JSON(user)})
 	}
 	return data, nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	"freehold.example/base/pmap"
 	"freehold.example/base/sqldb"
 	"freehold.example/matrix/authrule"
 	"freehold.example/matrix/canon"
@@ -317,6 +318,7 @@ type Standing struct {
 	RoomID     id.Room
 	Version    string
 	Head       sqldb.Pos // position of the room's newest event
+	State      pmap.Root // once that was in
 	Membership string
 	Event      NID       // the member event
 	Pos        sqldb.Pos // its position
@@ -325,7 +327,7 @@ type Standing struct {
 	ForgotAt   sqldb.Pos
 }
 
-const standingColumns = `r.nid, r.room_id, r.version, r.head_pos, m.membership, m.event, m.pos, m.sender, m.forgotten`
+const standingColumns = `r.nid, r.room_id, r.version, r.head_pos, r.state, m.membership, m.event, m.pos, m.sender, m.forgotten`
 
 const (
 	sqlStanding  = `SELECT ` + standingColumns + ` FROM room r JOIN membership m ON m.room = r.nid AND m.user_id = $2 WHERE r.room_id = $1`
@@ -334,7 +336,9 @@ const (
 
 func scanStanding(row sqldb.Scanner) (*Standing, error) {
 	var s Standing
-	err := row.Scan(&s.Room, &s.RoomID, &s.Version, &s.Head, &s.Membership, &s.Event, &s.Pos, &s.Sender, &s.ForgotAt)
+	var state []byte
+	err := row.Scan(&s.Room, &s.RoomID, &s.Version, &s.Head, &state, &s.Membership, &s.Event, &s.Pos, &s.Sender, &s.ForgotAt)
+	copy(s.State[:], state)
 	s.Forgotten = s.ForgotAt != 0
 	return &s, err
 }

@@ -18,6 +18,7 @@ type Window struct {
 	Limited bool      // there were more
 	// Before is the moment just before the first event, where paging back carries on.
 	Before sqldb.Pos
+	Whole  bool // nothing that arrived since lies before the first event: what was left out came later
 }
 
 const (
@@ -39,7 +40,7 @@ const (
 // events at most; past that the window is limited.
 func (r *Rooms) Window(tx *sqldb.Tx, room NID, after, upto sqldb.Pos, limit int, choose func(*Stored) (Choice, error)) (*Window, error) {
 	w := &Window{Before: upto}
-	below := upto
+	below := upto // all down to here was looked at
 	for scanned := 0; scanned < maxScan; {
 		ask := min(max(limit-len(w.Events)+1, 10), 500)
 		events, err := sqldb.All(tx, scanStored, sqlNewest, room, after, below, ask)
@@ -62,6 +63,7 @@ func (r *Rooms) Window(tx *sqldb.Tx, room NID, after, upto sqldb.Pos, limit int,
 			}
 		}
 		if len(events) < ask {
+			w.Whole = below == w.Before
 			return w.chronological(), nil
 		}
 	}

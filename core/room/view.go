@@ -74,17 +74,26 @@ func (r *Rooms) Onlooker(tx *sqldb.Tx, room id.Room, user id.User) (*Viewer, err
 		return nil, err
 	}
 	copy(v.current[:], root)
-	v.Standing, err = r.standing(tx, room, user)
-	switch {
-	case fault.Is(err, fault.Forbidden):
-		v.Standing = nil
-	case err != nil:
-		return nil, err
-	case !v.Joined():
-		v.Parted, err = r.parted(tx, v.Standing.Event)
-		return v, err
+	standing, err := r.standing(tx, room, user)
+	if fault.Is(err, fault.Forbidden) {
+		return v, nil
 	}
-	return v, nil
+	if err != nil {
+		return nil, err
+	}
+	return r.ViewerOf(tx, standing, user)
+}
+
+// ViewerOf is Onlooker for a user whose standing in the room was read in this transaction.
+func (r *Rooms) ViewerOf(tx *sqldb.Tx, s *Standing, user id.User) (*Viewer, error) {
+	v := &Viewer{
+		r: r, tx: tx, user: user, RoomID: s.RoomID, Room: s.Room, Standing: s, current: s.State, memo: map[pmap.Root]moment{},
+	}
+	var err error
+	if !v.Joined() {
+		v.Parted, err = r.parted(tx, s.Event)
+	}
+	return v, err
 }
 
 // parted goes back through a user's memberships of a room to the end of her last stay. nil: she never was in.
