@@ -57,15 +57,20 @@ CGO_ENABLED=1 go test -race -shuffle=on -timeout 20m ./...
 step "FH_TEST_REHEARSE=1 go test ./core/..., SQLite"
 FH_TEST_REHEARSE=1 go test -skip '/^postgres$' ./core/...
 
+step "conformance on PostgreSQL"
+FREEHOLD_DATABASE_URL=$FH_TEST_POSTGRES go test -count=1 -timeout 20m ./test/conformance
+
 # Modules of their own: they compare us with other implementations, or drive us with other clients' libraries. goolm is
-# mautrix-go's encryption in Go; its event authorisation needs the json/v2 experiment until Go 1.27.
+# mautrix-go's encryption in Go; what else a module wants to be run with is in its env file.
 for mod in test/*/go.mod; do
-	[ -e "$mod" ] || continue
 	dir=$(dirname "$mod")
-	experiment=
-	if [ "$dir" = test/oracle ]; then experiment=jsonv2; fi
 	step "go test -tags goolm ./... in $dir"
-	(cd "$dir" && export GOEXPERIMENT=$experiment && go vet -tags goolm ./... && go test -tags goolm -shuffle=on -timeout 20m ./...)
+	(
+		cd "$dir"
+		VERBOSE=
+		if [ -e env ]; then set -a && . ./env && set +a; fi
+		go vet -tags goolm ./... && go test -tags goolm -shuffle=on -timeout 20m $VERBOSE ./...
+	)
 done
 
 step "crashes"
