@@ -376,6 +376,31 @@ func TestPresence(t *testing.T) {
 	wantFault(t, e.SetPresence(ctx, alice, "A", "busy", nil), fault.InvalidParam)
 }
 
+// A client that hangs up is gone half a minute later, not when the poll would have ended; but not one that polls again.
+func TestPresenceHungUp(t *testing.T) {
+	e := newEphemeral(t, sqldbtest.SQLite(t, schema.FS))
+	now := time.Date(2026, 7, 8, 12, 0, 0, 0, time.UTC)
+	e.Now = func() time.Time { return now }
+	state := func(want string) {
+		t.Helper()
+		e.sweepPresence()
+		if p, err := e.Presence(t.Context(), alice, alice); err != nil || p.State != want {
+			t.Errorf("got %v, %v, want %s", p, err, want)
+		}
+	}
+	first := e.Seen(t.Context(), alice, "A", Online, time.Minute)
+	now = now.Add(time.Second)
+	second := e.Seen(t.Context(), alice, "A", Online, time.Minute)
+	first()
+	now = now.Add(goneAfter + time.Second)
+	state(Online)
+	second()
+	now = now.Add(goneAfter - time.Second)
+	state(Online)
+	now = now.Add(time.Second)
+	state(Offline)
+}
+
 func TestPresenceOff(t *testing.T) {
 	e := New(Config{Now: time.Now, Bus: new(bus.Local), Rooms: fewRooms{}})
 	defer e.Close()

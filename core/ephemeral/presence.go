@@ -101,17 +101,27 @@ func (e *Ephemeral) SetPresence(ctx context.Context, user id.User, device id.Dev
 }
 
 // Seen notes that a device syncs and will do so for the length of poll. state is what it asked for with set_presence;
-// Offline leaves everything as it is.
-func (e *Ephemeral) Seen(ctx context.Context, user id.User, device id.Device, state string, poll time.Duration) {
+// Offline leaves everything as it is. ended is called when the sync is over, early if the client hung up: the device is
+// then gone in due time after that, unless it has been heard of since.
+func (e *Ephemeral) Seen(ctx context.Context, user id.User, device id.Device, state string, poll time.Duration) (ended func()) {
 	if e.presence == nil || state != Online && state != Unavailable {
-		return
+		return func() {}
 	}
+	var seen presentAt
 	e.touch(ctx, user, func(s *somebody, now time.Time) {
 		if state == Online && s.devices[device].state != Online {
 			s.active = now
 		}
-		s.devices[device] = presentAt{state, now.Add(max(poll, 0) + goneAfter)}
+		seen = presentAt{state, now.Add(max(poll, 0) + goneAfter)}
+		s.devices[device] = seen
 	})
+	return func() {
+		e.touch(ctx, user, func(s *somebody, now time.Time) {
+			if until := now.Add(goneAfter); s.devices[device] == seen && until.Before(seen.until) {
+				s.devices[device] = presentAt{state, until}
+			}
+		})
+	}
 }
 
 // Active notes that the user did something: sent a message, read one.
