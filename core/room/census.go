@@ -2,10 +2,12 @@ package room
 
 import (
 	"errors"
+	"slices"
 	"sync"
 
 	"freehold.example/base/pmap"
 	"freehold.example/base/sqldb"
+	"freehold.example/matrix/id"
 )
 
 // census remembers how many are in each room and how many are invited, with the state that was counted. The next state is
@@ -18,6 +20,15 @@ type census struct {
 type headcount struct {
 	root            pmap.Root
 	joined, invited int
+
+	first     []hero // who joined or was invited first, one more than a viewer is told, as she is not told herself
+	haveFirst bool
+}
+
+// hero is a member, and the event by which.
+type hero struct {
+	user  id.User
+	event NID
 }
 
 const (
@@ -54,9 +65,14 @@ var errRecount = errors.New("too much has changed")
 
 // Counts is how many are in a room and how many are invited, now.
 func (r *Rooms) Counts(tx *sqldb.Tx, room NID) (joined, invited int, err error) {
+	h, err := r.headcount(tx, room)
+	return h.joined, h.invited, err
+}
+
+func (r *Rooms) headcount(tx *sqldb.Tx, room NID) (h headcount, err error) {
 	var root []byte
 	if err := tx.Row(sqlRootNow, room).Scan(&root); err != nil {
-		return 0, 0, err
+		return h, err
 	}
 	now := pmap.Root(root)
 	h, known := r.census.get(room)
@@ -65,17 +81,56 @@ func (r *Rooms) Counts(tx *sqldb.Tx, room NID) (joined, invited int, err error) 
 		case errors.Is(err, errRecount):
 			known = false
 		case err != nil:
-			return 0, 0, err
+			return h, err
 		}
 	}
 	if !known {
-		h.root = now
+		h = headcount{root: now}
 		if err := tx.Row(sqlCount, room).Scan(&h.joined, &h.invited); err != nil {
-			return 0, 0, err
+			return h, err
 		}
 	}
 	r.census.put(room, h)
-	return h.joined, h.invited, nil
+	return h, nil
+}
+
+// maxHeroes is how many people stand for a room without a name.
+const maxHeroes = 5
+
+const (
+	sqlFirst = `SELECT user_id, event FROM membership WHERE room = $1 AND membership IN ('join', 'invite')
+		ORDER BY event LIMIT $2`
+	sqlFormerHeroes = `SELECT user_id FROM membership WHERE room = $1 AND user_id <> $2 ORDER BY event LIMIT $3`
+)
+
+// Heroes are the people that a room without a name is named after: the first who are in it or invited, and when there is
+// nobody the first who were (Client-Server API, "Room summary").
+func (r *Rooms) Heroes(tx *sqldb.Tx, room NID, viewer id.User) ([]id.User, error) {
+	h, err := r.headcount(tx, room)
+	if err != nil {
+		return nil, err
+	}
+	if !h.haveFirst {
+		h.first, err = sqldb.All(tx, func(row sqldb.Scanner) (x hero, err error) {
+			err = row.Scan(&x.user, &x.event)
+			return x, err
+		}, sqlFirst, room, maxHeroes+1)
+		if err != nil {
+			return nil, err
+		}
+		h.haveFirst = true
+		r.census.put(room, h)
+	}
+	var users []id.User
+	for _, x := range h.first {
+		if x.user != viewer && len(users) < maxHeroes {
+			users = append(users, x.user)
+		}
+	}
+	if len(users) > 0 {
+		return users, nil
+	}
+	return sqldb.Column[id.User](tx, sqlFormerHeroes, room, viewer, maxHeroes)
 }
 
 // recount brings a count to another state of the room, be it later or earlier.
@@ -97,6 +152,11 @@ func (r *Rooms) recount(tx *sqldb.Tx, h headcount, now pmap.Root) (headcount, er
 		return h, err
 	}
 	h.root = now
+	for _, x := range h.first {
+		h.haveFirst = h.haveFirst && !slices.Contains(gone, x.event)
+	}
+	// Who comes later comes after them, unless there were too few. A state that is earlier has them all, or some are gone.
+	h.haveFirst = h.haveFirst && (len(h.first) > maxHeroes || len(come) == 0)
 	for i, nids := range [][]NID{gone, come} {
 		events, err := r.loadAll(tx, nids)
 		if err != nil {

@@ -16,6 +16,7 @@ func TestCounts(t *testing.T) {
 		in := create(t, rooms, room.CreateRequest{Preset: "public_chat", Invite: []id.User{bob}})
 		check := func(what string, want ...int) {
 			t.Helper()
+			var heroes []string // as each engine names them to alice
 			for _, engine := range []*room.Rooms{rooms, newRooms(t, rooms.DB)} {
 				err := rooms.DB.Read(ctx, func(tx *sqldb.Tx) error {
 					now, err := rooms.Current(tx, in)
@@ -26,11 +27,19 @@ func TestCounts(t *testing.T) {
 					if got := []int{joined, invited}; fmt.Sprint(got) != fmt.Sprint(want) {
 						t.Errorf("%s: got %v, want %v", what, got, want)
 					}
+					if err != nil {
+						return err
+					}
+					users, err := engine.Heroes(tx, now[0].Room, alice)
+					heroes = append(heroes, fmt.Sprint(users))
 					return err
 				})
 				if err != nil {
 					t.Fatal(err)
 				}
+			}
+			if heroes[0] != heroes[1] {
+				t.Errorf("%s: heroes %s, want %s", what, heroes[0], heroes[1])
 			}
 		}
 		ok := func(err error) {
@@ -49,6 +58,18 @@ func TestCounts(t *testing.T) {
 		ok(rooms.Ban(ctx, as(alice), in, bob, ""))
 		ok(rooms.Invite(ctx, as(alice), in, carol, ""))
 		check("banned, invited", 1, 1)
+		for i := range 20 {
+			u := id.User(fmt.Sprintf("@w%d:a.test", i))
+			ok(rooms.Join(ctx, as(u), in, "", nil))
+			check("one more", 2, 1)
+			if i%3 == 0 {
+				_, err := rooms.SetState(ctx, as(u), in, "m.room.member", string(u), []byte(`{"membership":"join","displayname":"W"}`))
+				ok(err)
+				check("renamed", 2, 1)
+			}
+			ok(rooms.Leave(ctx, as(u), in, ""))
+			check("one less", 1, 1)
+		}
 		for i := range 60 { // more than are followed one by one
 			ok(rooms.Join(ctx, as(id.User(fmt.Sprintf("@u%d:a.test", i))), in, "", nil))
 			ok(rooms.Leave(ctx, as(id.User(fmt.Sprintf("@u%d:a.test", i))), in, ""))
@@ -56,5 +77,9 @@ func TestCounts(t *testing.T) {
 			ok(rooms.Invite(ctx, as(alice), in, id.User(fmt.Sprintf("@v%d:a.test", i)), ""))
 		}
 		check("many", 1, 121)
+		for i := range 10 {
+			ok(rooms.Kick(ctx, as(alice), in, id.User(fmt.Sprintf("@v%d:a.test", i)), ""))
+			check("fewer", 1, 120-i)
+		}
 	})
 }

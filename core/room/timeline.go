@@ -115,25 +115,6 @@ func (r *Rooms) Members(tx *sqldb.Tx, room NID) ([]id.User, error) {
 	return sqldb.Column[id.User](tx, sqlMembers, room)
 }
 
-// maxHeroes is how many people stand for a room without a name.
-const maxHeroes = 5
-
-const (
-	sqlHeroes = `SELECT user_id FROM membership WHERE room = $1 AND user_id <> $2 AND membership IN ('join', 'invite')
-		ORDER BY event LIMIT $3`
-	sqlFormerHeroes = `SELECT user_id FROM membership WHERE room = $1 AND user_id <> $2 ORDER BY event LIMIT $3`
-)
-
-// Heroes are the people that a room without a name is named after: the first who are in it or invited, and when there is
-// nobody the first who were (Client-Server API, "Room summary").
-func (r *Rooms) Heroes(tx *sqldb.Tx, room NID, viewer id.User) ([]id.User, error) {
-	users, err := sqldb.Column[id.User](tx, sqlHeroes, room, viewer, maxHeroes)
-	if err != nil || len(users) > 0 {
-		return users, err
-	}
-	return sqldb.Column[id.User](tx, sqlFormerHeroes, room, viewer, maxHeroes)
-}
-
 // Named says whether an m.room.name or m.room.canonical_alias event gives the room a name.
 func Named(s *Stored) bool {
 	return textIn(s.Event.Content(), "name") != "" || textIn(s.Event.Content(), "alias") != ""
