@@ -360,6 +360,10 @@ func TestVersionsHTTP(t *testing.T) {
 	if list, _ := got["versions"].([]any); !slices.Contains(list, any("v1.11")) {
 		t.Errorf("got %v, want v1.11 among them", got)
 	}
+	// What matrix-js-sdk looks for before it uses profile fields, as v1.16 is not declared.
+	if features, _ := got["unstable_features"].(map[string]any); features["uk.tcpip.msc4133.stable"] != true {
+		t.Errorf("got the features %v, want that of profile fields", features)
+	}
 	s.call("GET", "/v3/capabilities", "", nil, 401, "M_MISSING_TOKEN") // B2
 	caps := s.call("GET", "/v3/capabilities", s.register("alice").str("access_token"), nil, 200, "")
 	rooms, _ := caps["capabilities"].(map[string]any)["m.room_versions"].(map[string]any)

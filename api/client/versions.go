@@ -32,6 +32,7 @@ var served = []string{"r0.6.1", "v1.1", "v1.8", "v1.9", "v1.11", "v1.12"}
 func (a *API) versions(context.Context, *Call, *csapi.VersionsRequest) (*csapi.VersionsResponse, error) {
 	return &csapi.VersionsResponse{Versions: served, UnstableFeatures: map[string]bool{
 		"org.matrix.e2e_cross_signing": true,
+		"uk.tcpip.msc4133.stable":      true, // custom profile fields, which belong to v1.16
 	}}, nil
 }
 
