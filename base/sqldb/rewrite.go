@@ -34,6 +34,9 @@ type dialect struct {
 var (
 	listForm  = regexp.MustCompile(`\{(\w+) \$(\d+)\}`)
 	paramForm = regexp.MustCompile(`\$(\d+)`)
+	// SQLite plans by the value of a bare parameter after LIMIT, and so prepares the statement anew for every binding of it,
+	// which costs several times the query. A sum is not looked into.
+	limitForm = regexp.MustCompile(`\bLIMIT (\?\d+)`)
 )
 
 // query translates one statement.
@@ -48,6 +51,7 @@ func (d *dialect) query(q string) string {
 	})
 	if d.param != "$" {
 		q = paramForm.ReplaceAllString(q, d.param+"${1}")
+		q = limitForm.ReplaceAllString(q, "LIMIT 0+${1}")
 	}
 	return q
 }
