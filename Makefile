@@ -10,7 +10,7 @@ VCS := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false)
 TOOL := go tool -modfile=tools.mod
 PKG ?= ./...
 
-.PHONY: run build test check unit race fuzz bench gobench microbench fmt fmt-check vet fix-check lint deadcode gen clean
+.PHONY: run build test check unit race fuzz bench microbench fmt fmt-check vet fix-check lint deadcode gen clean
 
 run: build ## build and start the server on http://localhost:8008
 	./freehold serve
@@ -33,10 +33,7 @@ race: ## the tests under the race detector, in random order
 fuzz: ## every fuzz target, FUZZTIME each (30s)
 	test/fuzz.sh
 
-bench: ## load on a real server; writes the table of docs/performance.md
-	go run ./cmd/freehold-load -program ./freehold -out docs/performance.md
-
-gobench: build ## what a message costs, into docs/performance.md; PostgreSQL too if it is installed
+bench: ## what a message costs on both engines, into docs/performance.md
 	test/bench.sh
 
 microbench: ## the benchmarks of packages, ten runs each, for benchstat
