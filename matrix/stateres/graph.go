@@ -198,3 +198,17 @@ func (g *graph) powerLevels(n int32) (int32, bool) {
 	}
 	return 0, false
 }
+
+// room is the room that the events are of. A create event's is what its own id makes it, whatever room it was smuggled
+// into, so the others are asked; if even they are of several, the answer is the same in any order.
+func (g *graph) room() id.Room {
+	var room id.Room
+	foreign := true // room is that of a create event
+	for _, n := range g.nodes {
+		create := n.e.Type() == typeCreate
+		if room == "" || foreign && !create || foreign == create && n.e.Room() < room {
+			room, foreign = n.e.Room(), create
+		}
+	}
+	return room
+}

@@ -97,7 +97,7 @@ func roomCreate(v *version.Version, g *graph, events map[id.Event]*event.Event) 
 	if !v.RoomIDIsCreateHash {
 		return nil, nil
 	}
-	room := g.nodes[0].e.Room()
+	room := g.room()
 	if len(room) < 2 {
 		return nil, &Missing{Event: id.Event(room)}
 	}
