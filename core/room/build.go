@@ -37,7 +37,6 @@ func checkKey(key authrule.StateKey) error {
 // planned is an event that was built on a head and is about to be written.
 type planned struct {
 	event      *event.Event
-	sender     id.User
 	nid        NID
 	root       pmap.Root // the state once it is in
 	nodes      []pmap.Node
@@ -92,7 +91,7 @@ func (r *Rooms) append(ctx context.Context, h *head, sender id.User, d Draft, ni
 	if err := authrule.Check(e, &h.state); err != nil {
 		return nil, refusal(err)
 	}
-	p := &planned{event: e, sender: sender, nid: nid, root: h.root}
+	p := &planned{event: e, nid: nid, root: h.root}
 	if err := r.advance(ctx, h, p); err != nil {
 		return nil, err
 	}

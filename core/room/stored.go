@@ -1,7 +1,6 @@
 package room
 
 import (
-	"context"
 	"database/sql"
 	"errors"
 	"strings"
@@ -130,17 +129,6 @@ func (r *Rooms) byID(tx *sqldb.Tx, eventID id.Event) (*Stored, error) {
 		return nil, nil
 	}
 	return s, err
-}
-
-// Has says whether the room has that event. It is for receipts and the like; it says nothing of who may see the event.
-func (r *Rooms) Has(ctx context.Context, room id.Room, eventID id.Event) (bool, error) {
-	var found bool
-	err := r.DB.Read(ctx, func(tx *sqldb.Tx) error {
-		s, err := r.byID(tx, eventID)
-		found = err == nil && s != nil && s.Event.Room() == room
-		return err
-	})
-	return found, err
 }
 
 // eventCache keeps state events and others that many readers ask for, bounded in bytes. Events change only when they are
