@@ -27,8 +27,8 @@ var floors = []string{"matrix", "web", "base", "core", "api", "server", "cmd"}
 
 // coreOrder is the order inside core: a package may import those before it.
 var coreOrder = []string{
-	"schema", "identity", "peer", "account", "room", "keys", "backup", "inbox", "ephemeral", "person", "directory", "media",
-	"notify", "feed", "outbox", "relay", "courier", "appservice", "call", "drill",
+	"schema", "audit", "identity", "peer", "account", "room", "outbox", "arrival", "keys", "backup", "inbox", "ephemeral", "thread", "person", "directory", "wake", "reach", "handshake", "space", "report", "notice", "delayed", "media", "preview",
+	"notify", "push", "search", "feed", "relay", "courier", "appservice", "call", "budget", "drill", "removal",
 }
 
 // impure is what the protocol as pure functions has no use for.
@@ -168,7 +168,21 @@ func TestMatrixIsPure(t *testing.T) {
 var allowed = map[string]bool{
 	"matrix/fault net/http": true, // the names of status codes
 	"matrix/canon sync":     true, // sync.Pool
-	"matrix/event sync":     true, // sync.Pool
+	"matrix/event sync":     true, // sync.OnceValue
+}
+
+// The guard of the configuration shares nothing with who judges it: only how files are written.
+func TestGuardStandsAlone(t *testing.T) {
+	for _, f := range sources(t) {
+		if f.dir != "server/guard" || f.test {
+			continue
+		}
+		for _, spec := range f.ast.Imports {
+			if p, _ := strconv.Unquote(spec.Path.Value); p != module+"/base/durable" && strings.Contains(strings.Split(p, "/")[0], ".") {
+				t.Errorf("%s imports %s", f.at(spec.Pos()), p)
+			}
+		}
+	}
 }
 
 // Time comes from one place (D11): core and api ask Config.Now.

@@ -97,6 +97,15 @@ func TestLoadNamesTheMistake(t *testing.T) {
 		{name: "certificate alone", args: []string{"--tls-cert", "config.go"}, want: "tls_cert"},
 		{name: "no such file", args: []string{"--tls-ca", "/nowhere/ca.pem"}, want: "tls_ca"},
 		{name: "address for people", args: []string{"--public-url", "matrix.example.org"}, want: "public_url"},
+		{name: "where servers find it", args: []string{"--well-known-server", "https://m.example.org"}, want: "well_known_server"},
+		{name: "a contact without a role", args: []string{"--support-contacts", "@alice:example.org"}, want: "--support-contacts"},
+		{name: "a contact whom nobody can reach", args: []string{"--support-contacts", "admin=alice"}, want: "--support-contacts"},
+		{name: "a contact that is no user", args: []string{"--support-contacts", "admin=@alice"}, want: "--support-contacts"},
+		{name: "a contact in the file", file: `support_contacts = ["cook=a@example.org"]`, want: "support_contacts"},
+		{name: "page of help", args: []string{"--support-page", "help"}, want: "support_page"},
+		{name: "key of a policy server", args: []string{"--policy-server-key", "AAAA"}, want: "policy_server_key"},
+		{name: "TURN without a secret", args: []string{"--turn-uris", "turn:example.org"}, want: "turn_secret"},
+		{name: "LiveKit", args: []string{"--rtc-livekit-urls", "rtc.example.org"}, want: "rtc_livekit_urls"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

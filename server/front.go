@@ -2,6 +2,8 @@ package server
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"runtime/debug"
@@ -15,13 +17,16 @@ import (
 	"freehold.example/api/setup"
 	"freehold.example/base/route"
 	"freehold.example/base/sqldb"
+	"freehold.example/core/reach"
 )
 
-// front is what answers on the client listener: Matrix, and beside it what people and monitors look at.
+// front is what answers on the client listener: Matrix, and beside it what people and monitors look at. Other servers are
+// answered here too, as a proxy before it may take both to one port.
 type front struct {
-	matrix http.Handler
-	pages  *route.Table[setup.Call]
-	server *Server
+	matrix  http.Handler
+	servers http.Handler
+	pages   *route.Table[setup.Call]
+	server  *Server
 }
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -30,6 +35,10 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.health(w, r)
 	case path == "/metrics" && f.server.mayWatch(r):
 		promhttp.HandlerFor(f.server.registry, promhttp.HandlerOpts{}).ServeHTTP(w, r)
+	case strings.HasPrefix(path, "/_matrix/federation/"), strings.HasPrefix(path, "/_matrix/key/"):
+		f.servers.ServeHTTP(w, r)
+	case f.server.app.Serves(r):
+		f.server.app.ServeHTTP(w, r)
 	case f.pages.Knows(r.URL.EscapedPath()):
 		f.pages.ServeHTTP(w, r)
 	default:
@@ -37,7 +46,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// health says whether the server can do its work: whether the database answers.
+// health says whether the server can do its work: whether the database answers, and whether it can be written to.
 func (f *front) health(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 	defer cancel()
@@ -53,7 +62,30 @@ func (f *front) health(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write([]byte(`{"status":"the database does not answer"}`))
 		return
 	}
-	_, _ = w.Write([]byte(`{"status":"ok"}`))
+	if f.server.db.Writable(ctx) != nil { // half of a server is better than none: it is not taken out of service
+		_, _ = w.Write([]byte(`{"status":"degraded","detail":"the disk is full: what is there can be read, nothing can be saved"}`))
+		return
+	}
+	h := health{Status: "ok"}
+	if c := f.server.config.Changes; c != nil {
+		h.Detail = c.Remark()
+	}
+	if o := f.server.reach.Outside(); o.State == reach.CutOff { // which is no reason to be taken out of service
+		what := "cut off"
+		if o.Rehearsal {
+			what = "rehearsing a cut"
+		}
+		h.Detail = strings.TrimPrefix(fmt.Sprintf("%s; %s since %s; serving locally", h.Detail, what, o.Since.UTC().Format(time.RFC3339)), "; ")
+	}
+	if b, err := json.Marshal(h); err == nil {
+		_, _ = w.Write(b)
+	}
+}
+
+// health is what is answered at /health with 200.
+type health struct {
+	Status string `json:"status"`
+	Detail string `json:"detail,omitempty"`
 }
 
 // passedOn are the headers by which proxies say that a request is somebody else's.

@@ -20,57 +20,102 @@ var ErrUsage = errors.New("usage")
 
 const envPrefix = "FREEHOLD_"
 
-// Load makes the configuration from flags, the environment (as in os.Environ) and the file that one of them names. What
-// is not said has its default. The result has been checked.
-func Load(args, environ []string) (Config, error) {
-	c := Defaults()
-	keys := Keys()
+// Sources is where settings come from: flags and the environment, and the file that one of them names.
+type Sources struct {
+	File       string // "" for none
+	given, env map[string]string
+}
 
-	given := map[string]string{}
+// ReadSources reads flags and the environment (as in os.Environ), and no file yet.
+func ReadSources(args, environ []string) (Sources, error) {
+	s := Sources{given: map[string]string{}, env: map[string]string{}}
 	flags := flag.NewFlagSet("freehold serve", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	for _, key := range append([]string{"config"}, keys...) {
-		flags.Func(strings.ReplaceAll(key, "_", "-"), "", func(v string) error { given[key] = v; return nil })
+	for _, key := range append([]string{"config"}, Keys()...) {
+		flags.Func(strings.ReplaceAll(key, "_", "-"), "", func(v string) error { s.given[key] = v; return nil })
 	}
 	if err := flags.Parse(args); err != nil {
-		return c, fmt.Errorf("%w: %w", ErrUsage, err)
+		return s, fmt.Errorf("%w: %w", ErrUsage, err)
 	}
 	if flags.NArg() > 0 {
-		return c, fmt.Errorf("%w: there is nothing to do with %q", ErrUsage, flags.Arg(0))
+		return s, fmt.Errorf("%w: there is nothing to do with %q", ErrUsage, flags.Arg(0))
 	}
-
-	env := map[string]string{}
 	for _, e := range environ {
 		name, value, _ := strings.Cut(e, "=")
 		if key, ok := strings.CutPrefix(name, envPrefix); ok {
-			env[strings.ToLower(key)] = value
+			s.env[strings.ToLower(key)] = value
 		}
 	}
-
-	path, fromFlag := given["config"]
+	path, fromFlag := s.given["config"]
 	if !fromFlag {
-		path = env["config"]
+		path = s.env["config"]
 	}
-	if path != "" {
-		if err := c.readFile(path); err != nil {
-			return c, err
+	s.File = path
+	return s, nil
+}
+
+// Pinned gives the value of a setting that a flag or the environment has, whatever the file says.
+func (s Sources) Pinned(key string) (value string, ok bool) {
+	if value, ok = s.given[key]; !ok {
+		value, ok = s.env[key]
+	}
+	return value, ok
+}
+
+// Given is all that flags and the environment say, by the keys of the settings. Where the file is, is not one of them.
+func (s Sources) Given() map[string]string {
+	all := map[string]string{}
+	for _, key := range Keys() {
+		if v, ok := s.Pinned(key); ok {
+			all[key] = v
 		}
 	}
+	return all
+}
+
+// With is the same file, with this instead of what flags and the environment say.
+func (s Sources) With(given map[string]string) Sources {
+	return Sources{File: s.File, env: given}
+}
+
+// Config makes the configuration of the text of a file, which is called name, with what flags and the environment say
+// instead. What is not said has its default. The result has been checked, and is there also when that fails.
+func (s Sources) Config(name string, text []byte) (Config, error) {
+	c := Defaults()
+	if err := c.read(name, text); err != nil {
+		return c, err
+	}
+	keys := Keys()
 	for _, key := range keys {
-		if v, ok := env[key]; ok {
+		if v, ok := s.env[key]; ok {
 			if err := c.set(key, v); err != nil {
 				return c, fmt.Errorf("%s%s: %w", envPrefix, strings.ToUpper(key), err)
 			}
 		}
 	}
 	for _, key := range keys {
-		if v, ok := given[key]; ok {
+		if v, ok := s.given[key]; ok {
 			if err := c.set(key, v); err != nil {
 				return c, fmt.Errorf("--%s: %w", strings.ReplaceAll(key, "_", "-"), err)
 			}
 		}
 	}
 	return c, c.Check()
+}
+
+// Load makes the configuration from flags, the environment and the file that one of them names, as it is.
+func Load(args, environ []string) (Config, error) {
+	s, err := ReadSources(args, environ)
+	if err != nil {
+		return Defaults(), err
+	}
+	var text []byte
+	if s.File != "" {
+		if text, err = os.ReadFile(s.File); err != nil {
+			return Defaults(), fmt.Errorf("configuration: %w", err)
+		}
+	}
+	return s.Config(s.File, text)
 }
 
 // UnknownEnv lists variables that begin with FREEHOLD_ and mean nothing: most likely a slip of the pen.
@@ -86,18 +131,14 @@ func UnknownEnv(environ []string) []string {
 	return unknown
 }
 
-func (c *Config) readFile(path string) error {
-	f, err := os.Open(path)
+// read takes the settings of the text of a file.
+func (c *Config) read(name string, text []byte) error {
+	meta, err := toml.Decode(string(text), c)
 	if err != nil {
-		return fmt.Errorf("configuration: %w", err)
-	}
-	defer f.Close()
-	meta, err := toml.NewDecoder(f).Decode(c)
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	if unknown := meta.Undecoded(); len(unknown) > 0 {
-		return fmt.Errorf("%s: there is no setting %s", path, unknown[0])
+		return fmt.Errorf("%s: there is no setting %s", name, unknown[0])
 	}
 	return nil
 }

@@ -11,6 +11,11 @@ import (
 	"freehold.example/base/route"
 )
 
+// NewLogger makes a server's logger. out may say with a method Terminal() bool whether a person reads along.
+func NewLogger(out io.Writer, format string, level slog.Level) *slog.Logger {
+	return newLogger(out, format, level)
+}
+
 // newLogger writes JSON for machines and text for people. Every record made while a request is served carries its id.
 func newLogger(out io.Writer, format string, level slog.Level) *slog.Logger {
 	if format == "" && isTerminal(out) {
@@ -24,6 +29,9 @@ func newLogger(out io.Writer, format string, level slog.Level) *slog.Logger {
 }
 
 func isTerminal(out io.Writer) bool {
+	if t, ok := out.(interface{ Terminal() bool }); ok {
+		return t.Terminal()
+	}
 	f, ok := out.(*os.File)
 	if !ok {
 		return false
@@ -49,6 +57,9 @@ func (h withRequest) WithAttrs(attrs []slog.Attr) slog.Handler {
 func (h withRequest) WithGroup(name string) slog.Handler {
 	return withRequest{h.Handler.WithGroup(name)}
 }
+
+// HTTPLog is for what net/http and its relatives say of connections.
+func HTTPLog(to *slog.Logger) *log.Logger { return httpErrors(to) }
 
 // httpErrors takes what net/http says about connections: strangers cause it at will, so it is for debugging only.
 func httpErrors(to *slog.Logger) *log.Logger {

@@ -2,10 +2,13 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
+	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,15 +17,18 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"freehold.example/api/admin"
+	"freehold.example/api/app"
 	"freehold.example/api/client"
+	"freehold.example/api/federation"
 	"freehold.example/api/setup"
 	"freehold.example/api/socket"
 	"freehold.example/base/durable"
-	"freehold.example/base/limit"
 	"freehold.example/base/route"
 	"freehold.example/base/sqldb"
+	"freehold.example/core/call"
 	"freehold.example/core/schema"
 	"freehold.example/matrix/event"
+	"freehold.example/server/archive"
 )
 
 // Server is one running homeserver: made by New, which takes the data directory, the database and the addresses; ended
@@ -31,14 +37,24 @@ type Server struct {
 	config   Config
 	registry *prometheus.Registry
 	signer   event.Signer
+	newKey   bool // it was made by this start
 
 	db *sqldb.DB
 	parts
-	pages *setup.Pages
+	pages    *setup.Pages
+	app      *app.App       // nil when the program was built without it
+	ownPlace netip.AddrPort // where this server reaches its own listener for clients
+
+	accounting accountant
+	clock      *heldClock
+	answers    *route.Metrics // of all requests
 
 	clients listener
+	servers *listener // nil when other servers are not listened to
 	admin   listener
-	closers []func() error // in the order of opening
+
+	certificate *certificate   // of servers; nil when other servers are not listened to
+	closers     []func() error // in the order of opening
 }
 
 // New opens everything. Nothing is served before Run, but the addresses are taken.
@@ -47,8 +63,13 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	s := &Server{config: c, registry: newRegistry()}
+	clock := &heldClock{next: c.Now}
+	c.Now = clock.now
+	s := &Server{config: c, registry: newRegistry(), clock: clock}
 	if err := s.open(ctx); err != nil {
+		if durable.Full(err) {
+			err = fmt.Errorf("data_dir: the disk is full: there is no room in %s. Make some, 100 MB or more, and start again (%w)", c.DataDir, err)
+		}
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
@@ -74,12 +95,17 @@ func (s *Server) openDir() error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("data_dir: %w", err)
 	}
+	if err := archive.HalfRestored(dir); err != nil {
+		return fmt.Errorf("data_dir: %w", err)
+	}
 	path, key := filepath.Join(dir, "server_name"), filepath.Join(dir, "signing.key")
 	known, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
+		_, none := os.Stat(key)
 		if s.signer, err = signingKey(key, s.config.ServerName); err != nil {
 			return err
 		}
+		s.newKey = errors.Is(none, fs.ErrNotExist)
 		// Last, as it says that the key is there.
 		if err := durable.WriteFile(path, []byte(s.config.ServerName+"\n"), 0o600); err != nil {
 			return fmt.Errorf("data_dir: %w", err)
@@ -119,60 +145,121 @@ func (s *Server) openDatabase(ctx context.Context) error {
 
 func (s *Server) openListeners(ctx context.Context) error {
 	c := &s.config
-	limits, err := c.limits()
-	if err != nil {
-		return err
-	}
-	counted := limit.New(limits, c.Now)
 	metrics, err := route.NewMetrics(s.registry)
 	if err != nil {
 		return err
 	}
+	s.answers = metrics
+	if err := errors.Join(s.feed.Register(s.registry), s.registerBudget()); err != nil {
+		return err
+	}
 	api := client.New(client.Config{
-		Accounts: s.accounts, Keys: s.keys, Backups: s.backups, Inbox: s.inbox, Directory: s.directory, Rooms: s.rooms,
-		Ephemeral: s.ephemeral, People: s.people, Media: s.media, Feed: s.feed, DeviceLists: s.feed,
-		DefaultRoomVersion: c.DefaultRoomVersion, LegacyMedia: bool(c.LegacyMedia), PublicURL: c.PublicURL, Now: c.Now, Log: c.Log,
+		Accounts: s.accounts, Keys: s.keys, Backups: s.backups, Inbox: s.inbox, Reports: s.reports, Directory: s.directory, Spaces: s.spaces, Notices: s.notices, Delayed: s.delayed, Threads: s.threads, Services: s.services, Line: s.line, Desk: s.desk, Rooms: s.rooms, Past: s.arrivals, Looked: s.wake.Looked, Reach: s.reach, Bus: s.bus, Handshakes: s.handshakes,
+		Calls: call.New(c.calls()), Discovery: c.discovery(),
+		Ephemeral: s.ephemeral, People: s.people, Media: s.media, Previews: s.previews, Push: s.push, Search: s.search, Feed: s.feed, DeviceLists: s.feed,
+		DefaultRoomVersion: c.DefaultRoomVersion, LoginTokens: bool(c.LoginTokens), LegacyMedia: bool(c.LegacyMedia), PublicURL: c.PublicURL,
+		Audit: s.audit, Limits: s.limits, Now: c.Now, Log: c.Log,
 	})
-	rows := append(api.Rows(), admin.SharedRows[client.Call](&admin.API{Accounts: s.accounts})...)
+	rows := append(api.Rows(), admin.Rows(s.administration(), administrator)...)
 	table, err := route.New(route.Config[client.Call]{
-		Rows: rows, Guard: api.Guard, Limits: counted, Metrics: metrics, Log: c.Log, CORS: true,
+		Rows: rows, Guard: api.Guard, Limits: s.limits, Metrics: metrics, Log: c.Log, CORS: true,
 		Aliases: map[string]string{"/_matrix/client/r0": "/_matrix/client/v3"},
 	})
 	if err != nil {
 		return err
 	}
+	if c.App != nil {
+		if s.app, err = app.New(c.App); err != nil {
+			return err
+		}
+	}
 	s.pages = setup.New(setup.Config{Accounts: s.accounts, ServerName: c.ServerName, PublicURL: c.PublicURL, Program: c.Program})
 	pages, err := route.New(route.Config[setup.Call]{
-		Rows: s.pages.Rows(), Guard: setup.Guard, Limits: counted, Metrics: metrics, Log: c.Log,
+		Rows: s.pages.Rows(), Guard: setup.Guard, Limits: s.limits, Metrics: metrics, Log: c.Log,
+	})
+	if err != nil {
+		return err
+	}
+	servers := federation.New(federation.Config{
+		Signer: s.signer, Pins: s.pins, Version: Version(), Now: c.Now, Peers: s.peers, Accounts: s.accounts, People: s.people,
+		Directory: s.directory, Keys: s.keys, Media: s.media, Rooms: s.rooms, Spaces: s.spaces, Handshakes: s.handshakes, Arrivals: s.arrivals, EDUs: s.edus(), Asked: s.outbox.Asked, Log: c.Log,
+	})
+	peers, err := route.New(route.Config[federation.Call]{
+		Rows: servers.Rows(), Guard: servers.Guard, Signed: servers.Signed, Limits: s.limits, Metrics: metrics, Log: c.Log,
 	})
 	if err != nil {
 		return err
 	}
 	operator, err := route.New(route.Config[socket.Call]{
-		Rows: socket.New(socket.Config{Accounts: s.accounts, Now: c.Now}).Rows(), Guard: socket.Guard, Metrics: metrics, Log: c.Log,
+		Rows: socket.New(socket.Config{Accounts: s.accounts, Audit: s.audit, Backup: s.backup, Examine: s.peers.Examine, Budget: s.budgetView, Drills: s.drills, Now: c.Now}).Rows(), Guard: socket.Guard, Metrics: metrics, Log: c.Log,
 	})
 	if err != nil {
 		return err
 	}
 
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", c.ListenClient)
+	l, err := c.Listen(ctx, "tcp", c.ListenClient)
 	if err != nil {
 		return fmt.Errorf("listen_client: %w (is another server running? choose another port with FREEHOLD_LISTEN_CLIENT)", err)
 	}
 	s.closers = append(s.closers, ignoreClosed(l.Close))
-	s.clients = s.newListener("clients", l, &front{matrix: table, pages: pages, server: s})
+	s.ownPlace = ownPlace(l.Addr())
+	s.door.Own(s.ownPlace)
+	s.clients = s.newListener("clients", newCrowd(l, maxConns, maxConnsOf), &front{matrix: table, servers: peers, pages: pages, server: s})
+	s.clients.parks(c.ParkAfter)
+	if err := s.registry.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "freehold_requests_parked", Help: "Requests that wait for news with their connection parked.",
+	}, func() float64 { return float64(s.clients.lot.Parked()) })); err != nil {
+		return err
+	}
+	if err := measureChanges(s.registry, c.Changes); err != nil {
+		return err
+	}
+	if err := s.openFederation(ctx, peers); err != nil {
+		return err
+	}
 
-	u, err := listenUnix(AdminSocket(c.DataDir))
+	u, err := c.Listen(ctx, "unix", AdminSocket(c.DataDir))
 	if err != nil {
 		return fmt.Errorf("admin socket: %w", err)
 	}
 	s.closers = append(s.closers, ignoreClosed(u.Close))
-	s.admin = s.newListener("admin", u, operator)
+	s.admin = s.newListener("admin", u, &inspect{next: operator})
+	return nil
+}
+
+// openFederation listens to other servers, when that is wanted. Every certificate will do for who trusts by signing keys;
+// the rest of the world wants one from an authority (tls_cert).
+func (s *Server) openFederation(ctx context.Context, h http.Handler) error {
+	c := &s.config
+	if c.ListenFederation == "" || c.Federation == "off" {
+		return nil
+	}
+	cert, err := newCertificate(c)
+	if err != nil {
+		return err
+	}
+	s.certificate = cert
+	l, err := c.Listen(ctx, "tcp", c.ListenFederation)
+	if err != nil {
+		return fmt.Errorf("listen_federation: %w (choose another port with FREEHOLD_LISTEN_FEDERATION, or leave it empty to do without)", err)
+	}
+	s.closers = append(s.closers, ignoreClosed(l.Close))
+	secure := tls.NewListener(newCrowd(l, maxConns, maxConnsOf), &tls.Config{GetCertificate: cert.get, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
+	servers := s.newListener("servers", secure, h)
+	s.servers = &servers
 	return nil
 }
 
 // ClientAddr is where clients are served, as host:port.
 func (s *Server) ClientAddr() string { return s.clients.Addr().String() }
+
+// FederationAddr is where other servers are served, as host:port; "" when they are not.
+func (s *Server) FederationAddr() string {
+	if s.servers == nil {
+		return ""
+	}
+	return s.servers.Addr().String()
+}
 
 // Close gives back what New took, the last first. Run does it too.
 func (s *Server) Close() error {

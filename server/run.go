@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"freehold.example/api/setup"
+	"freehold.example/base/park"
 	"freehold.example/base/task"
 )
 
@@ -26,8 +27,9 @@ const (
 
 // What a connection may cost before anything is known about it.
 const (
-	headerTime  = 10 * time.Second
-	idleTime    = 3 * time.Minute
+	headerTime = 10 * time.Second
+	idleTime   = 3 * time.Minute
+	// limit: header of one request | %b, within 10 s | 431, or the connection ends
 	headerBytes = 64 << 10 // a sync filter may come in the query
 )
 
@@ -36,6 +38,7 @@ const (
 type listener struct {
 	net.Listener
 	http *http.Server
+	lot  *park.Lot          // where connections wait; nil where nothing waits
 	end  context.CancelFunc // ends the contexts of its requests
 }
 
@@ -51,19 +54,41 @@ func (s *Server) newListener(name string, l net.Listener, h http.Handler) listen
 	}}
 }
 
+// parks lets requests that wait be parked, once they have waited for so long.
+func (l *listener) parks(after time.Duration) {
+	l.lot = park.New(park.Config{After: after}, l.Listener)
+	l.Listener = l.lot.Listener()
+	l.http.ConnContext = park.ConnContext
+}
+
+// listeners are all that there are.
+func (s *Server) listeners() []listener {
+	all := []listener{s.clients, s.admin}
+	if s.servers != nil {
+		all = append(all, *s.servers)
+	}
+	return all
+}
+
 // Run serves until ctx ends, then drains and closes. It returns nil after an orderly end.
 func (s *Server) Run(ctx context.Context) error {
 	background := task.NewGroup(context.WithoutCancel(ctx), s.config.Log)
 	if err := s.startTasks(background); err != nil {
 		return errors.Join(err, s.Close())
 	}
-	failed := make(chan error, 2)
-	for _, l := range []listener{s.clients, s.admin} {
+	failed := make(chan error, 2*len(s.listeners()))
+	for _, l := range s.listeners() {
 		go func() { failed <- l.http.Serve(l.Listener) }() // ends with Shutdown
+		if l.lot != nil {
+			go func() { failed <- l.http.Serve(l.lot) }() // as above
+		}
 	}
 	s.config.Log.InfoContext(ctx, "serving", "server_name", s.config.ServerName, "clients", s.ClientAddr(),
 		"data_dir", s.config.DataDir, "database", s.db.Engine())
 
+	if s.app != nil {
+		s.config.Log.InfoContext(ctx, "web app", "sha256", s.app.Hash())
+	}
 	if err := s.welcome(ctx); err != nil {
 		s.config.Log.ErrorContext(ctx, "no link for the first account", "cause", err)
 	}
@@ -111,10 +136,14 @@ func (s *Server) drain() {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
 	var wg sync.WaitGroup
-	for _, l := range []listener{s.clients, s.admin} {
+	for _, l := range s.listeners() {
 		wg.Go(func() {
 			stop := time.AfterFunc(patience, l.end)
 			defer stop.Stop()
+			if l.lot != nil {
+				l.http.SetKeepAlivesEnabled(false)
+				l.lot.Empty(ctx)
+			}
 			if l.http.Shutdown(ctx) != nil {
 				_ = l.http.Close()
 			}
@@ -130,6 +159,26 @@ func (s *Server) startTasks(g *task.Group) error {
 		g.Go("seen", func(ctx context.Context) error {
 			return every(ctx, time.Minute, s.accounts.FlushSeen)
 		}),
+		g.Go("departures", func(ctx context.Context) error {
+			if err := s.accounts.FinishDepartures(ctx); err != nil && ctx.Err() == nil {
+				s.config.Log.ErrorContext(ctx, "deactivated users are still in rooms", "cause", err)
+			}
+			return every(ctx, 5*time.Minute, s.accounts.FinishDepartures)
+		}),
+		g.Go("delayed events", s.delayed.Run),
+		g.Go("device lists", s.keys.Run),
+		g.Go("removals", s.removals.Run),
+		g.Go("drills", s.drills.Run),
+		g.Go("arrivals", s.arrivals.Run),
+		s.startOutbox(g),
+		g.Go("handshakes", s.handshakes.Run),
+		g.Go("coming back", s.wake.Run),
+		g.Go("reach", s.reach.Run),
+		g.Go("neighbours", s.neighbours),
+		s.startServices(g),
+		g.Go("search index", s.search.Run),
+		g.Go("push", s.push.Run),
+		g.Go("tidy", s.tidy),
 		g.Go("media", func(ctx context.Context) error {
 			return every(ctx, 6*time.Hour, func(ctx context.Context) error {
 				_, err := s.media.Clean(ctx)
@@ -153,6 +202,14 @@ func every(ctx context.Context, pause time.Duration, fn func(context.Context) er
 			}
 		}
 	}
+}
+
+// listen is the system's network.
+func listen(ctx context.Context, network, address string) (net.Listener, error) {
+	if network == "unix" {
+		return listenUnix(address)
+	}
+	return new(net.ListenConfig).Listen(ctx, network, address)
 }
 
 // listenUnix makes a socket that only this user can reach. The data directory is locked by the database, so a socket that
@@ -186,6 +243,10 @@ func (l unixListener) Close() error {
 	}
 	return err
 }
+
+// ListenAdmin takes the admin socket of a server that keeps its data in dir. Who does it has to have made sure that nobody else
+// has it.
+func ListenAdmin(dir string) (net.Listener, error) { return listenUnix(AdminSocket(dir)) }
 
 // DialAdmin connects to the admin socket of the server that keeps its data in dir.
 func DialAdmin(ctx context.Context, dir string) (net.Conn, error) {

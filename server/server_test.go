@@ -14,6 +14,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"freehold.example/base/sqldb/sqldbtest"
+	"freehold.example/core/schema"
 )
 
 // output collects what a server writes.
@@ -39,9 +42,12 @@ func start(t *testing.T, change ...func(*Config)) (s *Server, base string, out *
 	t.Helper()
 	out = &output{}
 	c := Defaults()
-	c.DataDir, c.ListenClient, c.PasswordHashing, c.Out = t.TempDir(), "127.0.0.1:0", "fast", out
+	c.DataDir, c.ListenClient, c.ListenFederation, c.PasswordHashing, c.Out = t.TempDir(), "127.0.0.1:0", "", "fast", out
 	for _, f := range change {
 		f(&c)
+	}
+	if c.DatabaseURL == "" {
+		sqldbtest.Fill(t, schema.FS, c.DataDir)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	s, err := New(ctx, c)
@@ -115,8 +121,20 @@ func TestServes(t *testing.T) {
 	}
 }
 
-// A request that only waits does not hold up the end.
+// A request that only waits does not hold up the end: it is ended after two seconds, and not after six.
 func TestStopsInTime(t *testing.T) {
+	var took time.Duration
+	for range 3 { // the machine may be busy
+		if took = stopping(t); took < 5*time.Second {
+			return
+		}
+	}
+	t.Errorf("stopping took %s", took)
+}
+
+// stopping is how long it takes to stop a server of which a request waits.
+func stopping(t *testing.T) time.Duration {
+	t.Helper()
 	s, _, _, stop := start(t)
 	waiting := make(chan struct{})
 	done := make(chan struct{})
@@ -134,10 +152,9 @@ func TestStopsInTime(t *testing.T) {
 	<-waiting
 	began := time.Now()
 	stop()
-	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("stopping took %s", took)
-	}
+	took := time.Since(began)
 	<-done
+	return took
 }
 
 func TestDataDirBelongsToOneName(t *testing.T) {
@@ -145,7 +162,7 @@ func TestDataDirBelongsToOneName(t *testing.T) {
 	_, _, _, stop := start(t, func(c *Config) { c.DataDir = dir })
 	stop()
 	c := Defaults()
-	c.DataDir, c.ListenClient, c.ServerName, c.Out = dir, "127.0.0.1:0", "other.example", io.Discard
+	c.DataDir, c.ListenClient, c.ListenFederation, c.ServerName, c.Out = dir, "127.0.0.1:0", "", "other.example", io.Discard
 	s, err := New(t.Context(), c)
 	if err == nil {
 		s.Close()
@@ -162,7 +179,7 @@ func TestLostSigningKey(t *testing.T) {
 	_, _, _, stop := start(t, func(c *Config) { c.DataDir = dir })
 	stop()
 	c := Defaults()
-	c.DataDir, c.ListenClient, c.Out = dir, "127.0.0.1:0", io.Discard
+	c.DataDir, c.ListenClient, c.ListenFederation, c.Out = dir, "127.0.0.1:0", "", io.Discard
 	if err := os.Remove(filepath.Join(dir, "signing.key")); err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +205,7 @@ func TestDataDirHasOneServer(t *testing.T) {
 	dir := t.TempDir()
 	start(t, func(c *Config) { c.DataDir = dir })
 	c := Defaults()
-	c.DataDir, c.ListenClient, c.Out = dir, "127.0.0.1:0", io.Discard
+	c.DataDir, c.ListenClient, c.ListenFederation, c.Out = dir, "127.0.0.1:0", "", io.Discard
 	s, err := New(t.Context(), c)
 	if err == nil {
 		s.Close()
@@ -231,7 +248,7 @@ func TestClockOffset(t *testing.T) {
 func TestFirstAccount(t *testing.T) {
 	_, base, out, stop := start(t)
 	var link string
-	for range 100 {
+	for range 2000 {
 		if link = regexp.MustCompile(`/setup\?token=\w+`).FindString(out.String()); link != "" {
 			break
 		}

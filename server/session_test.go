@@ -68,7 +68,7 @@ func TestWaitingSyncEndsWithItsSession(t *testing.T) {
 		if a.status != http.StatusUnauthorized || a.body["errcode"] != "M_UNKNOWN_TOKEN" {
 			t.Errorf("got %d %v, want 401 M_UNKNOWN_TOKEN", a.status, a.body)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(30 * time.Second): // of the minute that it asked for
 		t.Error("the sync goes on waiting")
 	}
 }

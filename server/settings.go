@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"freehold.example/base/limit"
 )
 
 //go:embed config.go
@@ -91,6 +93,13 @@ func Reference() string {
 		fmt.Fprintf(&b, "Also `%s%s`, `--%s`.\n", envPrefix, strings.ToUpper(s.Key), strings.ReplaceAll(s.Key, "_", "-"))
 	}
 	b.WriteString(referenceLimits)
+	for _, n := range limit.Names() {
+		r, by := (limit.Config{}).Rate(n), ""
+		if n.PerDevice() {
+			by = "device"
+		}
+		fmt.Fprintf(&b, "| `%s` | %d | %s | %s | %s |\n", n, r.Burst, r.Every, by, n.Doc())
+	}
 	return b.String()
 }
 
@@ -100,16 +109,23 @@ var referenceHead = `# Settings
 
 Every setting has a working default: without any, the server runs on http://localhost:8008 and keeps its data in
 ` + "`./freehold-data`" + `. A setting is a key of a TOML file (named by ` + "`FREEHOLD_CONFIG` or `--config`" + `), an environment variable, or
-a flag. A flag wins over the environment, the environment over the file. A key that is not one of these is an error.
+a flag. A flag wins over the environment, the environment over the file. A key that is not one of these is an error. What
+cannot be used does not keep a server from starting that has run before ([standing-alone.md](standing-alone.md)).
 `
 
 var referenceLimits = `
 ## ` + "`[limits]`" + `
 
-In the file only. How often something may be done, by each account or address: ` + strconv.Quote("burst") + ` at once and one more after each
-` + strconv.Quote("every") + `. The names are those of the routes' limits (docs/routes.md).
+In the file only. How often something may be done: ` + strconv.Quote("burst") + ` at once and one more after each ` + strconv.Quote("every") + `. What is more is answered
+429 with ` + "`Retry-After`" + ` and ` + "`retry_after_ms`" + `. Requests of people who are signed in are counted by account, all others by address (of
+IPv6 by /64). Where the table says *device* the numbers are those of one device, and all the devices of an account may do
+twice as much together. The names are those of the routes' limits (docs/routes.md). Counting takes some 8 MB of memory at
+most. What is not named in the file keeps its default:
 
     [limits.login]
-    burst = 10
-    every = "6s"
+    burst = 60
+    every = "1s"
+
+| name | burst | every | by | what |
+|---|---|---|---|---|
 `

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/base64"
@@ -11,6 +12,8 @@ import (
 	"strings"
 
 	"freehold.example/base/durable"
+	"freehold.example/core/account"
+	"freehold.example/core/peer"
 	"freehold.example/matrix/event"
 	"freehold.example/matrix/id"
 )
@@ -27,12 +30,51 @@ func signingKey(path string, server id.Server) (event.Signer, error) {
 	} else if err != nil {
 		return event.Signer{}, fmt.Errorf("read the signing key: %w", err)
 	}
+	return namedSigner(path, text, server)
+}
+
+// ReadSigningKey reads the key and makes none.
+func ReadSigningKey(path string, server id.Server) (event.Signer, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return event.Signer{}, fmt.Errorf("read the signing key: %w", err)
+	}
+	return namedSigner(path, text, server)
+}
+
+func namedSigner(path string, text []byte, server id.Server) (event.Signer, error) {
 	s, err := parseSigningKey(string(text))
 	if err != nil {
 		return event.Signer{}, fmt.Errorf("signing key %s: %w", path, err)
 	}
 	s.Server = server
 	return s, nil
+}
+
+// ownKey lets the database remember the key, or compare it with the one it remembers. A key that was just made is taken
+// where the database lies beside it: its operator has removed the old one and server_name, as openDir tells him. A database
+// elsewhere and an empty data directory are rather a directory that is lost, or the wrong one.
+func (s *Server) ownKey(ctx context.Context) error {
+	replace := s.newKey && s.config.DatabaseURL == ""
+	public, _ := s.signer.Private.Public().(ed25519.PublicKey)
+	err := s.accounts.OwnKey(ctx, s.signer.Key, public, replace)
+	if errors.Is(err, account.ErrOtherKey) && s.newKey {
+		return fmt.Errorf("data_dir: %s is new, and the database is not: %w. If it is lost for good, have the database forget it: %s",
+			s.config.DataDir, err, account.ForgetKey)
+	}
+	if err != nil {
+		return err
+	}
+	former, err := s.accounts.FormerKeys(ctx)
+	if err != nil {
+		return err
+	}
+	keys := make(map[id.Key]peer.Key, len(former))
+	for _, k := range former {
+		keys[k.Key] = peer.Key{Public: k.Public, ValidUntil: k.Until, Expired: max(k.Until, 1)}
+	}
+	s.peers.Former(keys)
+	return nil
 }
 
 func newSigningKey() string {

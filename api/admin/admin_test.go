@@ -14,6 +14,7 @@ import (
 	"freehold.example/base/route"
 	"freehold.example/base/sqldb/sqldbtest"
 	"freehold.example/core/account"
+	"freehold.example/core/audit"
 	"freehold.example/core/schema"
 )
 
@@ -25,7 +26,7 @@ func newAPI(t *testing.T, secret string) *API {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &API{accounts}
+	return &API{Accounts: accounts, Audit: audit.New(audit.Config{DB: accounts.DB, Now: time.Now})}
 }
 
 // call is the kind of call of a table that the rows are put into.
@@ -36,7 +37,7 @@ func guard(*http.Request, route.Auth) (*call, string, error) { return &call{}, "
 func TestShared(t *testing.T) {
 	table := func(a *API) http.Handler {
 		t.Helper()
-		h, err := route.New(route.Config[call]{Rows: SharedRows[call](a), Guard: guard})
+		h, err := route.New(route.Config[call]{Rows: sharedRows[call](a), Guard: guard})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -80,6 +81,10 @@ func TestShared(t *testing.T) {
 		if admin, err := a.Accounts.IsAdmin(t.Context(), u); admin != want || err != nil {
 			t.Errorf("%s: got %v (%v), want %v", user, admin, err, want)
 		}
+	}
+	list, err := a.Audit.List(t.Context(), audit.Query{Limit: 10})
+	if err != nil || len(list) != 2 || list[1].Target != "Root" || list[1].By != bySecret || string(list[1].Params) != `{"admin":true}` || list[1].Outcome != audit.Done {
+		t.Errorf("got %+v (%v), want the two registrations", list, err)
 	}
 	if got := register("us,er", "notadmin", false, 400); got["errcode"] != "M_INVALID_USERNAME" {
 		t.Errorf("got %v, want M_INVALID_USERNAME", got)

@@ -29,6 +29,12 @@ func (a *API) uploadSigning(ctx context.Context, c *Call, r *csapi.SigningUpload
 	if !errors.Is(err, keys.ErrAuthRequired) {
 		return nil, err
 	}
+	if allowed, err := a.Accounts.MayResetKeys(ctx, c.Session.User); err != nil || allowed {
+		if err == nil {
+			err = a.Keys.UploadSigning(ctx, c.Session.User, set, true)
+		}
+		return nil, err
+	}
 	if err := a.byPassword(ctx, c, "POST /keys/device_signing/upload", set, r.Auth); err != nil {
 		return nil, err
 	}

@@ -24,10 +24,11 @@ import (
 )
 
 // alone is a server on which nobody shares a room with anybody.
-type alone struct{}
+type alone struct{ keys.Rooms }
 
 func (alone) SharesRoom(*sqldb.Tx, id.User, id.User) (bool, error) { return false, nil }
 func (alone) SharedUsers(*sqldb.Tx, id.User) ([]id.User, error)    { return nil, nil }
+func (alone) Meets(*sqldb.Tx, id.User) (bool, error)               { return false, nil }
 func (alone) wake(...string)                                       {}
 func (alone) DeviceLists(_ context.Context, _ id.User, from, to string) (changed, left []id.User, err error) {
 	return []id.User{id.User("@" + from + "-" + to + ":s1")}, nil, nil
@@ -46,7 +47,7 @@ func newCryptoSite(t *testing.T) *cryptoSite {
 	var accounts *account.Accounts
 	names := func(tx *sqldb.Tx, user id.User) (map[id.Device]string, error) { return accounts.DeviceNames(tx, user) }
 	k := keys.New(keys.Config{
-		DB: s.db, Wake: alone{}.wake, Rooms: alone{}, Server: "s1", Log: slog.New(slog.DiscardHandler), Devices: names,
+		DB: s.db, Wake: alone{}.wake, Rooms: alone{}, Server: "s1", Now: time.Now, Log: slog.New(slog.DiscardHandler), Devices: names,
 	})
 	s.inbox = inbox.New(inbox.Config{DB: s.db, Wake: alone{}.wake, Server: "s1", Now: time.Now, Devices: names})
 	accounts, err := account.New(account.Config{
@@ -64,7 +65,7 @@ func newCryptoSite(t *testing.T) *cryptoSite {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.site = &site{t, table, accounts}
+	s.site = &site{t, table, accounts, a}
 	return s
 }
 

@@ -53,12 +53,23 @@ func shownDevice(d *account.Device) csapi.Device {
 	return out
 }
 
-func (a *API) renameDevice(ctx context.Context, c *Call, r *csapi.RenameDeviceRequest) (*csapi.Empty, error) {
+// renameDevice makes the device too when an application service asks ("Creating devices").
+func (a *API) renameDevice(ctx context.Context, c *Call, r *csapi.RenameDeviceRequest) (*csapi.RenameDeviceResponse, error) {
+	if c.Service != nil {
+		name := ""
+		if r.Name != nil {
+			name = *r.Name
+		}
+		made, err := a.Accounts.AddDevice(ctx, c.Session.User, r.Device, name)
+		if err != nil || made {
+			return &csapi.RenameDeviceResponse{Made: made}, err
+		}
+	}
 	if r.Name == nil {
 		_, err := a.Accounts.Device(ctx, c.Session.User, r.Device)
-		return nil, err
+		return &csapi.RenameDeviceResponse{}, err
 	}
-	return nil, a.Accounts.Rename(ctx, c.Session.User, r.Device, *r.Name)
+	return &csapi.RenameDeviceResponse{}, a.Accounts.Rename(ctx, c.Session.User, r.Device, *r.Name)
 }
 
 func (a *API) deleteDevice(ctx context.Context, c *Call, r *csapi.DeleteDeviceRequest) (*csapi.Empty, error) {

@@ -12,6 +12,7 @@ import (
 	"freehold.example/base/route"
 	"freehold.example/base/sqldb/sqldbtest"
 	"freehold.example/core/account"
+	"freehold.example/core/appservice"
 	"freehold.example/core/directory"
 	"freehold.example/core/room"
 	"freehold.example/core/schema"
@@ -39,14 +40,14 @@ func TestDirectoryHTTP(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := New(Config{
-		Accounts: accounts, Rooms: rooms, Now: time.Now,
+		Accounts: accounts, Rooms: rooms, Now: time.Now, Desk: appservice.NewDesk(nil, nil, time.Now),
 		Directory: directory.New(directory.Config{DB: db, Rooms: rooms, Server: "s1", Now: time.Now}),
 	})
 	table, err := route.New(route.Config[Call]{Rows: append(a.registerRows(), a.directoryRows()...), Guard: a.Guard})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{t, table, accounts}
+	s := &site{t, table, accounts, a}
 	alice, bob := s.register("alice").str("access_token"), s.register("bob").str("access_token")
 	in, err := rooms.Create(t.Context(), room.Caller{User: "@alice:s1", Device: "D"}, room.CreateRequest{
 		Preset: "public_chat", Name: "Kitchen", Topic: "Teapots",

@@ -9,6 +9,7 @@ import (
 	"freehold.example/base/pmap"
 	"freehold.example/base/route"
 	"freehold.example/base/sqldb"
+	"freehold.example/core/delayed"
 	"freehold.example/core/room"
 	"freehold.example/matrix/csapi"
 	"freehold.example/matrix/fault"
@@ -37,34 +38,64 @@ func (a *API) eventRows() []route.Row[Call] {
 // errNoTxn is for a path whose last segment is empty: without the id a retry would send once more.
 var errNoTxn = fault.New(fault.MissingParam, "The transaction id is missing")
 
-func (a *API) sendEvent(ctx context.Context, c *Call, r *csapi.SendRequest) (*csapi.EventIDResponse, error) {
-	if r.TxnID == "" {
+func (a *API) sendEvent(ctx context.Context, c *Call, r *csapi.SendRequest) (*csapi.SentResponse, error) {
+	switch {
+	case r.TxnID == "":
 		return nil, errNoTxn
+	case r.Delay != nil:
+		return a.sendLater(ctx, *r.Delay, delayed.Request{Caller: c.caller(), Room: r.Room, Type: r.Type, Content: r.Content, Txn: r.TxnID})
+	case len(r.Content) == 0:
+		return nil, fault.New(fault.NotJSON, "The request needs a body")
 	}
-	sent, err := a.Rooms.Send(ctx, c.caller(), r.Room, room.Draft{Type: r.Type, Content: r.Content}, r.TxnID)
+	at, err := c.timestamp(r.Time)
+	if err != nil {
+		return nil, err
+	}
+	sent, err := a.Rooms.Send(ctx, c.caller(), r.Room, room.Draft{Type: r.Type, Content: r.Content, Timestamp: at}, r.TxnID)
 	if err != nil {
 		return nil, err
 	}
 	a.Ephemeral.Active(ctx, c.Session.User)
-	return &csapi.EventIDResponse{Event: sent}, nil
+	return &csapi.SentResponse{Event: sent}, nil
 }
 
-func (a *API) setState(ctx context.Context, c *Call, r *csapi.SetStateRequest) (*csapi.EventIDResponse, error) {
+func (a *API) setState(ctx context.Context, c *Call, r *csapi.SetStateRequest) (*csapi.SentResponse, error) {
 	if r.Type == "m.room.canonical_alias" {
 		if err := a.Directory.CheckCanonical(ctx, r.Room, r.Content); err != nil {
 			return nil, err
 		}
 	}
-	sent, err := a.Rooms.SetState(ctx, c.caller(), r.Room, r.Type, r.StateKey, r.Content)
+	if r.Type == "m.room.member" {
+		var content struct{ Membership string }
+		if json.Unmarshal(r.Content, &content) == nil && content.Membership == "invite" { // counted as by POST /invite
+			if err := a.Limits.Spend(limit.Invite, string(c.Session.User), 1); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if r.Delay != nil {
+		return a.sendLater(ctx, *r.Delay, delayed.Request{Caller: c.caller(), Room: r.Room, Type: r.Type, StateKey: &r.StateKey, Content: r.Content})
+	}
+	at, err := c.timestamp(r.Time)
 	if err != nil {
 		return nil, err
 	}
-	return &csapi.EventIDResponse{Event: sent}, nil
+	d := room.Draft{Type: r.Type, StateKey: &r.StateKey, Content: r.Content, Timestamp: at}
+	sent, err := a.Rooms.PutState(ctx, c.caller(), r.Room, d)
+	if err != nil {
+		return nil, err
+	}
+	return &csapi.SentResponse{Event: sent}, nil
 }
 
 func (a *API) redact(ctx context.Context, c *Call, r *csapi.RedactRequest) (*csapi.EventIDResponse, error) {
 	if r.TxnID == "" {
 		return nil, errNoTxn
+	}
+	if c.Session.Suspended {
+		if err := a.ownEvent(ctx, c, r); err != nil {
+			return nil, err
+		}
 	}
 	content := r.Content
 	if len(content) == 0 {
@@ -77,7 +108,21 @@ func (a *API) redact(ctx context.Context, c *Call, r *csapi.RedactRequest) (*csa
 	return &csapi.EventIDResponse{Event: sent}, nil
 }
 
+// ownEvent says whether what a suspended user redacts is her own.
+func (a *API) ownEvent(ctx context.Context, c *Call, r *csapi.RedactRequest) error {
+	return a.Rooms.View(ctx, r.Room, c.Session.User, func(_ *sqldb.Tx, v *room.Viewer) error {
+		e, err := v.Event(id.Event(r.Event))
+		if err == nil && e.Event.Sender() != c.Session.User {
+			err = errSuspended
+		}
+		return err
+	})
+}
+
 func (a *API) state(ctx context.Context, c *Call, r *csapi.RoomRequest) (*route.Bytes, error) {
+	if err := a.Handshakes.Whole(ctx, r.Room); err != nil {
+		return nil, err
+	}
 	var shown []json.RawMessage
 	err := a.Rooms.View(ctx, r.Room, c.Session.User, func(tx *sqldb.Tx, v *room.Viewer) error {
 		root, err := v.State()
@@ -88,7 +133,7 @@ func (a *API) state(ctx context.Context, c *Call, r *csapi.RoomRequest) (*route.
 		if err != nil {
 			return err
 		}
-		shown, err = a.Rooms.Render(tx, events, room.Form{Caller: c.caller()})
+		shown, err = a.Rooms.Render(tx, events, room.Form{Caller: c.caller(), Viewer: v, State: true})
 		return err
 	})
 	if err != nil {
@@ -103,6 +148,17 @@ func (a *API) state(ctx context.Context, c *Call, r *csapi.RoomRequest) (*route.
 }
 
 func (a *API) stateEvent(ctx context.Context, c *Call, r *csapi.StateEventRequest) (*route.Bytes, error) {
+	answer, err := a.stateOne(ctx, c, r)
+	if r.Type == "m.room.member" && fault.Is(err, fault.NotFound) { // perhaps he is, and is not known yet
+		if err := a.Handshakes.Whole(ctx, r.Room); err != nil {
+			return nil, err
+		}
+		return a.stateOne(ctx, c, r)
+	}
+	return answer, err
+}
+
+func (a *API) stateOne(ctx context.Context, c *Call, r *csapi.StateEventRequest) (*route.Bytes, error) {
 	var answer route.Bytes
 	err := a.Rooms.View(ctx, r.Room, c.Session.User, func(tx *sqldb.Tx, v *room.Viewer) error {
 		root, err := v.State()
@@ -120,7 +176,7 @@ func (a *API) stateEvent(ctx context.Context, c *Call, r *csapi.StateEventReques
 			answer = e.Event.Content()
 			return nil
 		}
-		answer, err = a.shown(tx, e, room.Form{Caller: c.caller()})
+		answer, err = a.shown(tx, e, room.Form{Caller: c.caller(), Viewer: v})
 		return err
 	})
 	if err != nil {
@@ -131,8 +187,11 @@ func (a *API) stateEvent(ctx context.Context, c *Call, r *csapi.StateEventReques
 
 func (a *API) members(ctx context.Context, c *Call, r *csapi.MembersRequest) (*csapi.MembersResponse, error) {
 	out := &csapi.MembersResponse{}
-	at, err := token(r.At)
+	at, err := room.ParseOptionalToken(r.At)
 	if err != nil {
+		return nil, err
+	}
+	if err := a.Handshakes.Whole(ctx, r.Room); err != nil {
 		return nil, err
 	}
 	err = a.Rooms.View(ctx, r.Room, c.Session.User, func(tx *sqldb.Tx, v *room.Viewer) error {
@@ -149,7 +208,7 @@ func (a *API) members(ctx context.Context, c *Call, r *csapi.MembersRequest) (*c
 		if err != nil {
 			return err
 		}
-		out.Chunk, err = a.Rooms.Render(tx, members, room.Form{Caller: c.caller()})
+		out.Chunk, err = a.Rooms.Render(tx, members, room.Form{Caller: c.caller(), Viewer: v, State: true})
 		return err
 	})
 	return out, err
@@ -157,6 +216,9 @@ func (a *API) members(ctx context.Context, c *Call, r *csapi.MembersRequest) (*c
 
 func (a *API) joinedMembers(ctx context.Context, c *Call, r *csapi.RoomRequest) (*csapi.JoinedMembersResponse, error) {
 	out := &csapi.JoinedMembersResponse{Joined: map[id.User]csapi.JoinedMember{}}
+	if err := a.Handshakes.Whole(ctx, r.Room); err != nil {
+		return nil, err
+	}
 	err := a.Rooms.View(ctx, r.Room, c.Session.User, func(tx *sqldb.Tx, v *room.Viewer) error {
 		if !v.Joined() {
 			return fault.New(fault.Forbidden, "You are not in this room")
@@ -186,8 +248,12 @@ func (a *API) joinedMembers(ctx context.Context, c *Call, r *csapi.RoomRequest) 
 
 func (a *API) event(ctx context.Context, c *Call, r *csapi.EventRequest) (*route.Bytes, error) {
 	var answer route.Bytes
-	err := a.Rooms.ReadEvent(ctx, c.Session.User, r.Room, id.Event(r.Event), func(tx *sqldb.Tx, v *room.Viewer, s *room.Stored) (err error) {
-		answer, err = a.shown(tx, s, room.Form{Caller: c.caller(), Viewer: v})
+	err := a.Rooms.ReadEvent(ctx, c.Session.User, r.Room, id.Event(r.Event), func(tx *sqldb.Tx, v *room.Viewer, s *room.Stored) error {
+		form, err := a.bundled(tx, c, v)
+		if err != nil {
+			return err
+		}
+		answer, err = a.shown(tx, s, form)
 		return err
 	})
 	if err != nil {
@@ -216,7 +282,10 @@ func (a *API) context(ctx context.Context, c *Call, r *csapi.ContextRequest) (*c
 	}
 	var out *csapi.ContextResponse
 	err = a.Rooms.Context(ctx, c.Session.User, r.Room, id.Event(r.Event), limit, keep(part), func(tx *sqldb.Tx, v *room.Viewer, at *room.Around) error {
-		form := room.Form{Caller: c.caller(), Viewer: v}
+		form, err := a.bundled(tx, c, v)
+		if err != nil {
+			return err
+		}
 		events, err := a.Rooms.Render(tx, append(append([]*room.Stored{at.Event}, at.Before...), at.After...), form)
 		if err != nil {
 			return err
@@ -237,7 +306,7 @@ func (a *API) context(ctx context.Context, c *Call, r *csapi.ContextRequest) (*c
 				return err
 			}
 		}
-		rendered, err := a.Rooms.Render(tx, state, room.Form{Caller: c.caller()})
+		rendered, err := a.Rooms.Render(tx, state, room.Form{Caller: c.caller(), Viewer: v, State: true})
 		if err != nil {
 			return err
 		}
@@ -259,25 +328,31 @@ func (a *API) messages(ctx context.Context, c *Call, r *csapi.MessagesRequest) (
 		return nil, err
 	}
 	q := room.PageRequest{Room: r.Room, User: c.Session.User, Forward: r.Dir == "f", Limit: 10, Keep: keep(part)}
+	if part != nil {
+		q.RelatedBySenders, q.RelatedByRelTypes = part.RelatedBySenders, part.RelatedByRelTypes
+	}
 	if r.Limit != nil {
 		q.Limit = *r.Limit
 	} else if part != nil {
 		q.Limit = part.Limit(10, 1000)
 	}
-	if q.From, err = token(r.From); err != nil {
+	if q.From, err = room.ParseOptionalToken(r.From); err != nil {
 		return nil, err
 	}
-	if q.To, err = token(r.To); err != nil {
+	if q.To, err = room.ParseOptionalToken(r.To); err != nil {
 		return nil, err
 	}
 	out := &csapi.MessagesResponse{}
-	err = a.Rooms.Messages(ctx, q, func(tx *sqldb.Tx, v *room.Viewer, page *room.Page) error {
+	err = a.page(ctx, q, func(tx *sqldb.Tx, v *room.Viewer, page *room.Page) error {
 		out.Start = page.Start.String()
 		if page.End != nil {
 			out.End = page.End.String()
 		}
-		var err error
-		if out.Chunk, err = a.Rooms.Render(tx, page.Events, room.Form{Caller: c.caller(), Viewer: v}); err != nil {
+		form, err := a.bundled(tx, c, v)
+		if err != nil {
+			return err
+		}
+		if out.Chunk, err = a.Rooms.Render(tx, page.Events, form); err != nil {
 			return err
 		}
 		if len(page.Events) == 0 || part == nil || !part.LazyLoadMembers {
@@ -287,7 +362,7 @@ func (a *API) messages(ctx context.Context, c *Call, r *csapi.MessagesRequest) (
 		if err != nil {
 			return err
 		}
-		out.State, err = a.Rooms.Render(tx, state, room.Form{Caller: c.caller()})
+		out.State, err = a.Rooms.Render(tx, state, room.Form{Caller: c.caller(), Viewer: v, State: true})
 		return err
 	})
 	return out, err
@@ -297,7 +372,7 @@ func (a *API) nearest(ctx context.Context, c *Call, r *csapi.NearestRequest) (*c
 	if r.Dir != "b" && r.Dir != "f" {
 		return nil, fault.New(fault.InvalidParam, "dir must be b or f")
 	}
-	s, err := a.Rooms.Nearest(ctx, c.Session.User, r.Room, r.Timestamp, r.Dir == "f")
+	s, err := a.nearestOf(ctx, c.Session.User, r.Room, r.Timestamp, r.Dir == "f")
 	if err != nil {
 		return nil, err
 	}
@@ -330,7 +405,7 @@ func (a *API) stateFor(tx *sqldb.Tx, root pmap.Root, shown []*room.Stored, part 
 		}
 	}
 	for sender := range senders {
-		e, err := a.Rooms.StateEvent(tx, root, "m.room.member", string(sender))
+		e, err := a.Rooms.Speaker(tx, root, sender, shown)
 		if err != nil {
 			return nil, err
 		}
@@ -339,14 +414,6 @@ func (a *API) stateFor(tx *sqldb.Tx, root pmap.Root, shown []*room.Stored, part 
 		}
 	}
 	return out, nil
-}
-
-func token(s string) (*room.Token, error) {
-	if s == "" {
-		return nil, nil
-	}
-	t, err := room.ParseToken(s)
-	return &t, err
 }
 
 // filterPart parses the filter of /messages and /context: nil when there is none.

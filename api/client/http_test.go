@@ -15,6 +15,8 @@ import (
 	"freehold.example/base/route"
 	"freehold.example/base/sqldb/sqldbtest"
 	"freehold.example/core/account"
+	"freehold.example/core/appservice"
+	"freehold.example/core/audit"
 	"freehold.example/core/schema"
 )
 
@@ -23,6 +25,7 @@ type site struct {
 	t        *testing.T
 	table    http.Handler
 	accounts *account.Accounts
+	api      *API
 }
 
 func newSite(t *testing.T, registration account.Registration) *site {
@@ -38,9 +41,9 @@ func newLimitedSite(t *testing.T, registration account.Registration, limits *lim
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := New(Config{Accounts: accounts, Now: time.Now})
+	a := New(Config{Accounts: accounts, Audit: audit.New(audit.Config{DB: accounts.DB, Now: time.Now}), Desk: appservice.NewDesk(nil, nil, time.Now), LoginTokens: true, Limits: limits, Now: time.Now})
 	rows := slices.Concat(a.versionRows(), a.loginRows(), a.registerRows(), a.passwordRows(), a.deviceRows(),
-		a.administrationRows(), a.thirdPartyRows())
+		a.administrationRows(), a.thirdPartyRows(), a.networkRows(), a.wellKnownRows())
 	table, err := route.New(route.Config[Call]{
 		Rows: rows, Guard: a.Guard, Limits: limits, CORS: true,
 		Aliases: map[string]string{"/_matrix/client/r0": "/_matrix/client/v3"},
@@ -48,7 +51,7 @@ func newLimitedSite(t *testing.T, registration account.Registration, limits *lim
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &site{t, table, accounts}
+	return &site{t, table, accounts, a}
 }
 
 // answer is a decoded JSON answer.
@@ -185,6 +188,83 @@ func TestRegisterBehindOneAddress(t *testing.T) {
 	s.call("POST", "/v3/register", "", answer{}, 429, "M_LIMIT_EXCEEDED")
 }
 
+// Tokens that nobody has are told so, and when they do not end, to wait; who has a good one at the same address is served.
+func TestUnknownTokensAreCounted(t *testing.T) {
+	now := time.Now()
+	s := newLimitedSite(t, account.Open, limit.New(limit.Config{}, func() time.Time { return now }))
+	good := s.register("alice").str("access_token")
+	rate := (limit.Config{}).Rate(limit.Token)
+	for i := range rate.Burst {
+		if i%2 == 0 {
+			s.call("GET", "/v3/account/whoami", "nobody's", nil, 401, "M_UNKNOWN_TOKEN")
+		} else {
+			s.call("POST", "/v3/refresh", "", answer{"refresh_token": "nobody's"}, 401, "M_UNKNOWN_TOKEN")
+		}
+	}
+	got := s.call("GET", "/v3/account/whoami", "nobody's", nil, 429, "M_LIMIT_EXCEEDED")
+	if got["retry_after_ms"] == nil {
+		t.Errorf("got %v, want retry_after_ms", got)
+	}
+	s.call("POST", "/v3/refresh", "", answer{"refresh_token": "nobody's"}, 429, "M_LIMIT_EXCEEDED")
+	s.call("GET", "/v3/account/whoami", good, nil, 200, "")
+	now = now.Add(rate.Every)
+	s.call("GET", "/v3/account/whoami", "nobody's", nil, 401, "M_UNKNOWN_TOKEN")
+}
+
+// One device that runs wild leaves something to the others of its owner.
+func TestDevicesAreCounted(t *testing.T) {
+	now := time.Now()
+	s := newLimitedSite(t, account.Open, limit.New(limit.Config{}, func() time.Time { return now }))
+	one := s.register("alice").str("access_token")
+	two := s.login("alice", nil).str("access_token")
+	for range (limit.Config{}).Rate(limit.Read).Burst {
+		s.call("GET", "/v3/account/whoami", one, nil, 200, "")
+	}
+	s.call("GET", "/v3/account/whoami", one, nil, 429, "M_LIMIT_EXCEEDED")
+	s.call("GET", "/v3/account/whoami", two, nil, 200, "")
+}
+
+func TestLoginTokenHTTP(t *testing.T) {
+	s := newSite(t, account.Open)
+	mine := s.register("alice").str("access_token")
+	wantChallenge(t, s.call("POST", "/v1/login/get_token", mine, "{}", 401, ""), "m.login.password")
+	s.call("POST", "/v1/login/get_token", "", "{}", 401, "M_MISSING_TOKEN")
+	got := s.call("POST", "/v1/login/get_token", mine, password("alice", "secret alice", ""), 200, "")
+	if got.str("login_token") == "" || got["expires_in_ms"] != 120000.0 {
+		t.Errorf("got %v, want a token for two minutes", got)
+	}
+	use := answer{"type": "m.login.token", "token": got.str("login_token"), "device_id": "TABLET"}
+	if got := s.call("POST", "/v3/login", "", use, 200, ""); got.str("user_id") != "@alice:s1" || got.str("device_id") != "TABLET" {
+		t.Errorf("got %v, want @alice:s1 on TABLET", got)
+	}
+	s.call("POST", "/v3/login", "", use, 403, "M_FORBIDDEN")
+	found := false
+	flows, _ := s.call("GET", "/v3/login", "", nil, 200, "")["flows"].([]any)
+	for _, f := range flows {
+		f, _ := f.(map[string]any)
+		found = found || f["type"] == "m.login.token" && f["get_login_token"] == true
+	}
+	if !found {
+		t.Errorf("got the flows %v, want m.login.token with get_login_token", flows)
+	}
+}
+
+func TestLoginTokensOff(t *testing.T) {
+	s := newSite(t, account.Open)
+	s.api.LoginTokens = false
+	mine := s.register("alice").str("access_token")
+	flows, _ := s.call("GET", "/v3/login", "", nil, 200, "")["flows"].([]any)
+	if len(flows) != 1 {
+		t.Errorf("got the flows %v, want the password alone", flows)
+	}
+	s.call("POST", "/v1/login/get_token", mine, password("alice", "secret alice", ""), 404, "M_UNRECOGNIZED")
+	s.call("POST", "/v3/login", "", answer{"type": "m.login.token", "token": "x"}, 400, "M_UNKNOWN")
+	caps, _ := s.call("GET", "/v3/capabilities", mine, nil, 200, "")["capabilities"].(map[string]any)
+	if got, _ := caps["m.get_login_token"].(map[string]any); got["enabled"] != false {
+		t.Errorf("got the capability %v, want it off", got)
+	}
+}
+
 func TestRegisterWithTokenHTTP(t *testing.T) {
 	s := newSite(t, account.Token)
 	wantChallenge(t, s.call("POST", "/v3/register", "", "{}", 401, ""), "m.login.registration_token")
@@ -236,7 +316,8 @@ func TestLoginHTTP(t *testing.T) {
 	}
 	s.call("POST", "/v3/login", "", map[string]any{"type": "m.login.password", "user": "nobody", "password": "x"}, 403, "M_FORBIDDEN") // B44
 	s.call("POST", "/v3/login", "", map[string]any{"type": "m.login.password", "user": "alice", "password": "x"}, 403, "M_FORBIDDEN")
-	s.call("POST", "/v3/login", "", map[string]any{"type": "m.login.token", "token": "x"}, 400, "M_UNKNOWN")
+	s.call("POST", "/v3/login", "", map[string]any{"type": "m.login.token", "token": "x"}, 403, "M_FORBIDDEN")
+	s.call("POST", "/v3/login", "", map[string]any{"type": "m.login.sso", "token": "x"}, 400, "M_UNKNOWN")
 	s.call("POST", "/v3/login", "", map[string]any{"type": "m.login.password", "password": "x"}, 400, "M_MISSING_PARAM")
 	s.call("PUT", "/v3/login", "", "{}", 405, "M_UNRECOGNIZED") // B6
 	s.call("POST", "/r0/login", "", map[string]any{"type": "m.login.password", "user": "alice", "password": "x"}, 403, "M_FORBIDDEN")

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"freehold.example/base/limit"
 	"freehold.example/base/route"
@@ -46,6 +47,9 @@ func (a *API) queryKeys(ctx context.Context, c *Call, r *csapi.KeysQueryRequest)
 	if err != nil {
 		return nil, err
 	}
+	if err := a.Keys.QueryRemote(ctx, c.Session.User, r.DeviceKeys, time.Duration(r.Timeout)*time.Millisecond, found); err != nil {
+		return nil, err
+	}
 	return &csapi.KeysQueryResponse{
 		DeviceKeys:      found.Devices,
 		MasterKeys:      found.Master,
@@ -59,17 +63,18 @@ func (a *API) claimKeys(ctx context.Context, c *Call, r *csapi.KeysClaimRequest)
 	if r.OneTimeKeys == nil {
 		return nil, fault.New(fault.BadJSON, "one_time_keys is missing")
 	}
-	got, failures, err := a.Keys.Claim(ctx, r.OneTimeKeys)
+	got, _, err := a.Keys.Claim(ctx, r.OneTimeKeys)
 	if err != nil {
 		return nil, err
 	}
+	failures := a.Keys.ClaimRemote(ctx, r.OneTimeKeys, time.Duration(r.Timeout)*time.Millisecond, got)
 	return &csapi.KeysClaimResponse{OneTimeKeys: got, Failures: unreachable(failures)}, nil
 }
 
 func unreachable(servers []id.Server) map[id.Server]csapi.Failure {
 	out := make(map[id.Server]csapi.Failure, len(servers))
 	for _, s := range servers {
-		out[s] = csapi.Failure{Code: string(fault.ConnectionFailed), Text: "This server does not speak to other servers"}
+		out[s] = csapi.Failure{Code: string(fault.ConnectionFailed), Text: "The server cannot be reached"}
 	}
 	return out
 }

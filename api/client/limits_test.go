@@ -11,6 +11,7 @@ import (
 func TestGuessesAreCountedAsLogins(t *testing.T) {
 	guess := map[string]bool{
 		"POST /_matrix/client/v3/login":                                       true,
+		"POST /_matrix/client/v1/login/get_token":                             true,
 		"POST /_matrix/client/v3/account/password":                            true,
 		"POST /_matrix/client/v3/account/deactivate":                          true,
 		"DELETE /_matrix/client/v3/devices/{deviceID}":                        true,

@@ -3,11 +3,7 @@ package client
 import (
 	"context"
 	"encoding/json"
-	"mime"
 	"net/http"
-	"net/url"
-	"strconv"
-	"strings"
 	"time"
 
 	"freehold.example/base/limit"
@@ -36,6 +32,8 @@ func (a *API) mediaRows() []route.Row[Call] {
 		{Method: http.MethodPut, Path: "/_matrix/media/v3/upload/{serverName}/{mediaID}", Auth: route.User, Limit: limit.Upload, Body: largest, Serve: route.Raw(a.uploadTo)},
 		{Method: http.MethodGet, Path: authed + "config", Auth: route.User, Limit: limit.Read, Serve: route.JSON(a.mediaConfig)},
 		{Method: http.MethodGet, Path: legacy + "config", Auth: route.User, Limit: limit.Read, Serve: route.JSON(a.mediaConfig)},
+		{Method: http.MethodGet, Path: authed + "preview_url", Auth: route.User, Limit: limit.Search, Serve: route.JSON(a.preview)},
+		{Method: http.MethodGet, Path: legacy + "preview_url", Auth: route.User, Limit: limit.Search, Serve: route.JSON(a.preview)},
 		{Method: http.MethodGet, Path: authed + file, Auth: route.User, Limit: limit.Download, Serve: route.Raw(a.download)},
 		{Method: http.MethodGet, Path: authed + named, Auth: route.User, Limit: limit.Download, Serve: route.Raw(a.download)},
 		{Method: http.MethodGet, Path: authed + small, Auth: route.User, Limit: limit.Download, Serve: route.Raw(a.thumbnail)},
@@ -56,6 +54,19 @@ func (a *API) mediaRows() []route.Row[Call] {
 
 func (a *API) mediaConfig(context.Context, *Call, *csapi.MediaConfigRequest) (*csapi.MediaConfig, error) {
 	return &csapi.MediaConfig{UploadSize: a.Media.MaxUpload}, nil
+}
+
+// preview answers 404 M_UNRECOGNIZED where the operator does not want pages to be fetched, as if there were no such endpoint.
+func (a *API) preview(ctx context.Context, _ *Call, r *csapi.PreviewRequest) (*csapi.Preview, error) {
+	if a.Previews == nil {
+		return nil, fault.New(fault.Unrecognized, "This server does not look at pages that are linked to")
+	}
+	card, err := a.Previews.Look(ctx, r.URL)
+	if err != nil {
+		return nil, err
+	}
+	answer := csapi.Preview(card)
+	return &answer, nil
 }
 
 func (a *API) createMedia(ctx context.Context, c *Call, _ *csapi.CreateMediaRequest) (*csapi.CreateMediaResponse, error) {
@@ -103,8 +114,11 @@ func incoming(r *http.Request) media.Upload {
 	}
 }
 
-func (a *API) download(w http.ResponseWriter, r *http.Request, _ *Call, p route.Params) error {
-	f, err := a.Media.Open(r.Context(), id.Server(p.Get("serverName")), p.Get("mediaID"), patience(r.URL.Query()))
+func (a *API) download(w http.ResponseWriter, r *http.Request, c *Call, p route.Params) error {
+	if err := a.mayAsk(r, c, p); err != nil {
+		return err
+	}
+	f, err := a.Media.Open(r.Context(), id.Server(p.Get("serverName")), p.Get("mediaID"), media.ParseWait(r.URL.Query()))
 	if err != nil {
 		return err
 	}
@@ -112,70 +126,50 @@ func (a *API) download(w http.ResponseWriter, r *http.Request, _ *Call, p route.
 	if name := p.Get("fileName"); name != "" {
 		f.Name = media.CleanName(name)
 	}
-	serveFile(w, r, f)
-	return nil
+	return serveFile(w, r, f)
 }
 
-func (a *API) thumbnail(w http.ResponseWriter, r *http.Request, _ *Call, p route.Params) error {
-	q := r.URL.Query()
-	width, errWidth := strconv.Atoi(q.Get("width"))
-	height, errHeight := strconv.Atoi(q.Get("height"))
-	if errWidth != nil || errHeight != nil {
-		return fault.New(fault.InvalidParam, "width and height must be numbers")
+// mayAsk refuses what might have another server be asked: of callers without a token, and of those who do not want it, as
+// servers that ask each other in a ring (allow_remote).
+func (a *API) mayAsk(r *http.Request, c *Call, p route.Params) error {
+	if id.Server(p.Get("serverName")) == a.Media.Server || c.Session != nil && r.URL.Query().Get("allow_remote") != "false" {
+		return nil
 	}
-	size := media.Size{Width: width, Height: height, Method: media.Method(q.Get("method"))}
-	f, err := a.Media.Thumbnail(r.Context(), id.Server(p.Get("serverName")), p.Get("mediaID"), size, patience(q))
+	return fault.New(fault.NotFound, "There is no such media")
+}
+
+func (a *API) thumbnail(w http.ResponseWriter, r *http.Request, c *Call, p route.Params) error {
+	if err := a.mayAsk(r, c, p); err != nil {
+		return err
+	}
+	q := r.URL.Query()
+	size, err := media.ParseSize(q)
+	if err != nil {
+		return err
+	}
+	f, err := a.Media.Thumbnail(r.Context(), id.Server(p.Get("serverName")), p.Get("mediaID"), size, media.ParseWait(q))
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	serveFile(w, r, f)
-	return nil
-}
-
-// patience is how long the caller will wait for content that is not uploaded yet.
-func patience(q url.Values) time.Duration {
-	ms, err := strconv.ParseInt(q.Get("timeout_ms"), 10, 64)
-	if err != nil || ms < 0 {
-		return media.UsualWait
-	}
-	return time.Duration(min(ms, media.UsualWait.Milliseconds())) * time.Millisecond
+	return serveFile(w, r, f)
 }
 
 // serveFile writes a file so that no browser takes it for more than it is: the type is never guessed, nothing in it may
 // run or load anything, and only types that cannot hold a script are shown in place. Media never changes and belongs to
 // whoever is signed in, so browsers may keep it and shared caches may not.
-func serveFile(w http.ResponseWriter, r *http.Request, f *media.File) {
+func serveFile(w http.ResponseWriter, r *http.Request, f *media.File) error {
+	if err := checkRange(w, r, f.Size); err != nil {
+		return err
+	}
 	h := w.Header()
 	h.Set("Content-Type", f.ContentType)
-	h.Set("Content-Disposition", disposition(f.ContentType, f.Name))
+	h.Set("Content-Disposition", f.Disposition())
 	h.Set("Content-Security-Policy", "sandbox; default-src 'none'; script-src 'none'; plugin-types application/pdf; style-src 'unsafe-inline'; object-src 'self';")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
 	h.Set("Cache-Control", "private, max-age=31536000, immutable")
 	h.Set("ETag", `"`+f.Hash.String()+`"`)
 	http.ServeContent(w, r, "", time.Time{}, f.ReadSeekCloser) // the file itself, so that the system can send it
-}
-
-// inline are the types that may be shown in place (same chapter, "Serving inline content").
-var inline = map[string]bool{
-	"text/css": true, "text/plain": true, "text/csv": true, "application/json": true, "application/ld+json": true,
-	"image/jpeg": true, "image/gif": true, "image/png": true, "image/apng": true, "image/webp": true, "image/avif": true,
-	"video/mp4": true, "video/webm": true, "video/ogg": true, "video/quicktime": true, "audio/mp4": true,
-	"audio/webm": true, "audio/aac": true, "audio/mpeg": true, "audio/ogg": true, "audio/wave": true, "audio/wav": true,
-	"audio/x-wav": true, "audio/x-pn-wav": true, "audio/flac": true, "audio/x-flac": true,
-}
-
-// disposition is the Content-Disposition of a file. A name beyond plain ASCII is also given as RFC 5987 has it, for which
-// the first form stands in where that is not understood.
-func disposition(contentType, name string) string {
-	kind := "attachment"
-	if base, _, _ := strings.Cut(contentType, ";"); inline[strings.ToLower(strings.TrimSpace(base))] {
-		kind = "inline"
-	}
-	if name == "" {
-		return kind
-	}
-	// mime quotes, escapes, and writes filename*= with percent encoding when it must. It refuses nothing of a clean name.
-	return mime.FormatMediaType(kind, map[string]string{"filename": name})
+	return nil
 }

@@ -20,10 +20,14 @@ func (a *API) passwordRows() []route.Row[Call] {
 	}
 }
 
-// byPassword asks the caller for her password before the operation. params is the request without its auth.
+// byPassword asks the caller for her password before the operation. params is the request without its auth. An application
+// service is not asked: its users have none, and it has full control of them.
 func (a *API) byPassword(ctx context.Context, c *Call, operation string, params any, auth *csapi.Auth) error {
+	if c.Service != nil {
+		return nil
+	}
 	_, err := a.Accounts.Confirm(ctx, account.Operation{
-		User: c.Session.User, Name: operation, Params: params, Flows: [][]string{{account.StagePassword}},
+		User: c.Session.User, From: c.Remote, Name: operation, Params: params, Flows: [][]string{{account.StagePassword}},
 	}, auth)
 	return err
 }
@@ -55,5 +59,5 @@ func (a *API) deactivate(ctx context.Context, c *Call, r *csapi.DeactivateReques
 	if err := a.Accounts.Deactivate(ctx, c.Session.User, r.Erase); err != nil {
 		return nil, err
 	}
-	return &csapi.DeactivateResponse{IDServerUnbindResult: "no-support"}, nil
+	return &csapi.DeactivateResponse{IDServerUnbindResult: "success"}, nil // there is nothing to unbind
 }

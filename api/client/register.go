@@ -37,7 +37,7 @@ func (a *API) registrationFlows() ([][]string, error) {
 
 // register checks the name before the authentication, as the specification asks, so that nobody uses up an invitation for
 // a name that cannot be had.
-func (a *API) register(ctx context.Context, _ *Call, r *csapi.RegisterRequest) (*csapi.LoginResponse, error) {
+func (a *API) register(ctx context.Context, c *Call, r *csapi.RegisterRequest) (*csapi.LoginResponse, error) {
 	switch r.Kind {
 	case "", "user":
 	case "guest":
@@ -45,12 +45,15 @@ func (a *API) register(ctx context.Context, _ *Call, r *csapi.RegisterRequest) (
 	default:
 		return nil, fault.New(fault.InvalidParam, "The kind of an account is user or guest")
 	}
+	if r.Type == byService {
+		return a.registerService(ctx, c, r)
+	}
 	flows, err := a.registrationFlows()
 	if err != nil {
 		return nil, err
 	}
 	if r.Username != "" {
-		if _, err := a.Accounts.CheckName(ctx, r.Username); err != nil {
+		if err := a.checkName(ctx, r.Username); err != nil {
 			return nil, err
 		}
 	}
@@ -61,7 +64,7 @@ func (a *API) register(ctx context.Context, _ *Call, r *csapi.RegisterRequest) (
 	}
 	params := *r
 	params.Auth = nil
-	proof, err := a.Accounts.Confirm(ctx, account.Operation{Name: "POST /register", Params: params, Flows: flows}, r.Auth)
+	proof, err := a.Accounts.Confirm(ctx, account.Operation{From: c.Remote, Name: "POST /register", Params: params, Flows: flows}, r.Auth)
 	if err != nil {
 		return nil, err
 	}
@@ -79,17 +82,26 @@ func (a *API) register(ctx context.Context, _ *Call, r *csapi.RegisterRequest) (
 }
 
 func (a *API) available(ctx context.Context, _ *Call, r *csapi.AvailableRequest) (*csapi.AvailableResponse, error) {
-	if _, err := a.Accounts.CheckName(ctx, r.Username); err != nil {
+	if err := a.checkName(ctx, r.Username); err != nil {
 		return nil, err
 	}
 	return &csapi.AvailableResponse{Available: true}, nil
 }
 
-func (a *API) tokenValidity(ctx context.Context, _ *Call, r *csapi.TokenValidityRequest) (*csapi.TokenValidityResponse, error) {
+// checkName says why a person cannot register a name.
+func (a *API) checkName(ctx context.Context, name string) error {
+	user, err := a.Accounts.CheckName(ctx, name)
+	if err == nil && a.Services.Reserved(user, nil) {
+		err = errExclusive
+	}
+	return err
+}
+
+func (a *API) tokenValidity(ctx context.Context, c *Call, r *csapi.TokenValidityRequest) (*csapi.TokenValidityResponse, error) {
 	if a.Accounts.Registration == account.Closed {
 		return nil, errClosed
 	}
-	valid, err := a.Accounts.Invited(ctx, r.Token)
+	valid, err := a.Accounts.Invited(ctx, r.Token, c.Remote)
 	if err != nil {
 		return nil, err
 	}

@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 
 	"freehold.example/base/limit"
 	"freehold.example/base/route"
 	"freehold.example/base/sqldb"
+	"freehold.example/core/handshake"
 	"freehold.example/core/room"
 	"freehold.example/matrix/csapi"
 	"freehold.example/matrix/fault"
@@ -35,8 +37,11 @@ func (a *API) roomRows() []route.Row[Call] {
 
 // caller is who a call is made by, as the room engine wants it.
 func (c *Call) caller() room.Caller {
-	return room.Caller{User: c.Session.User, Device: c.Session.Device}
+	return room.Caller{User: c.Session.User, Device: c.Session.Device, Exempt: c.exempt()}
 }
+
+// maxInvited bounds the invitations of one createRoom.
+const maxInvited = 100
 
 func (a *API) createRoom(ctx context.Context, c *Call, r *csapi.CreateRoomRequest) (*csapi.RoomResponse, error) {
 	preset := r.Preset
@@ -52,7 +57,22 @@ func (a *API) createRoom(ctx context.Context, c *Call, r *csapi.CreateRoomReques
 		return nil, fault.New(fault.InvalidParam, "visibility must be public or private")
 	}
 	if len(r.Invite3PID) > 0 {
-		return nil, fault.New(fault.Forbidden, "This server has no identity server: people can be invited by their user ids only")
+		return nil, errNoIdentity
+	}
+	invited := map[id.User]bool{}
+	for _, user := range r.Invite {
+		invited[user] = true
+	}
+	for _, s := range r.InitialState {
+		if s.Type == "m.room.member" {
+			invited[id.User(s.StateKey)] = true
+		}
+	}
+	if len(invited) > maxInvited {
+		return nil, fault.Newf(fault.InvalidParam, "At most %d people can be invited when a room is made; please invite the others afterwards", maxInvited)
+	}
+	if err := a.Limits.Spend(limit.Invite, string(c.Session.User), len(invited)); err != nil {
+		return nil, err
 	}
 	q := room.CreateRequest{
 		Version:         r.RoomVersion,
@@ -77,6 +97,9 @@ func (a *API) createRoom(ctx context.Context, c *Call, r *csapi.CreateRoomReques
 		if err != nil {
 			return nil, err
 		}
+		if !a.Services.MayAlias(alias, c.Service) {
+			return nil, errExclusive
+		}
 		q.Alias = alias
 	}
 	q.Also = func(tx *sqldb.Tx, made id.Room) error {
@@ -97,14 +120,14 @@ func (a *API) createRoom(ctx context.Context, c *Call, r *csapi.CreateRoomReques
 	return &csapi.RoomResponse{Room: made}, nil
 }
 
-// roomOf finds the room that a path names by id or alias.
-func (a *API) roomOf(ctx context.Context, s string) (id.Room, error) {
+// roomOf finds the room of this server that a path names by id or alias.
+func (a *API) roomOf(ctx context.Context, c *Call, s string) (id.Room, error) {
 	if strings.HasPrefix(s, "#") {
 		alias, err := id.ParseAlias(s)
 		if err != nil {
 			return "", fault.New(fault.InvalidParam, "That is no room alias").Because(err)
 		}
-		return a.Directory.Resolve(ctx, alias)
+		return a.resolve(ctx, c, alias)
 	}
 	found, err := id.ParseRoom(s)
 	if err != nil {
@@ -113,8 +136,25 @@ func (a *API) roomOf(ctx context.Context, s string) (id.Room, error) {
 	return found, nil
 }
 
+// door finds the room that a path names by id or alias, and the servers through which it may be reached: those that the client
+// names, and those that the alias's own server does.
+func (a *API) door(ctx context.Context, c *Call, s string, via ...[]string) (handshake.Request, error) {
+	q := handshake.Request{Caller: c.caller()}
+	for _, server := range slices.Concat(via...) {
+		q.Via = append(q.Via, id.Server(server)) // those that are none are passed over
+	}
+	found, err := a.roomOf(ctx, c, s)
+	if alias := id.Alias(s); fault.Is(err, fault.NotFound) && alias.Server() != a.Directory.Server {
+		var servers []id.Server
+		found, servers, err = a.Directory.ResolveRemote(ctx, alias)
+		q.Via = append(append(q.Via, servers...), alias.Server())
+	}
+	q.Room = found
+	return q, err
+}
+
 func (a *API) join(ctx context.Context, c *Call, r *csapi.JoinRequest) (*csapi.RoomResponse, error) {
-	found, err := a.roomOf(ctx, r.RoomOrAlias)
+	q, err := a.door(ctx, c, r.RoomOrAlias, r.Via, r.ServerName)
 	if err != nil {
 		return nil, err
 	}
@@ -124,39 +164,52 @@ func (a *API) join(ctx context.Context, c *Call, r *csapi.JoinRequest) (*csapi.R
 			return nil, fault.New(fault.BadJSON, "The body must be a JSON object").Because(err)
 		}
 	}
-	reason, _ := extra["reason"].(string)
+	q.Reason, _ = extra["reason"].(string)
 	delete(extra, "reason")
 	delete(extra, "third_party_signed")
-	if err := a.Rooms.Join(ctx, c.caller(), found, reason, extra); err != nil {
+	q.Extra = extra
+	if err := a.Handshakes.Join(ctx, q); err != nil {
 		return nil, err
 	}
-	return &csapi.RoomResponse{Room: found}, nil
+	return &csapi.RoomResponse{Room: q.Room}, nil
 }
 
 func (a *API) knock(ctx context.Context, c *Call, r *csapi.KnockRequest) (*csapi.RoomResponse, error) {
-	found, err := a.roomOf(ctx, r.RoomOrAlias)
+	q, err := a.door(ctx, c, r.RoomOrAlias, r.Via, r.ServerName)
 	if err != nil {
 		return nil, err
 	}
-	if err := a.Rooms.Knock(ctx, c.caller(), found, r.Reason); err != nil {
+	q.Reason = r.Reason
+	if err := a.Handshakes.Knock(ctx, q); err != nil {
 		return nil, err
 	}
-	return &csapi.RoomResponse{Room: found}, nil
+	return &csapi.RoomResponse{Room: q.Room}, nil
 }
 
 func (a *API) leave(ctx context.Context, c *Call, r *csapi.LeaveRequest) (*csapi.Empty, error) {
-	return nil, a.Rooms.Leave(ctx, c.caller(), r.Room, r.Reason)
+	if err := a.Notices.MayLeave(ctx, c.Session.User, r.Room); err != nil {
+		return nil, err
+	}
+	return nil, a.Handshakes.Leave(ctx, handshake.Request{Caller: c.caller(), Room: r.Room, Reason: r.Reason})
 }
 
 func (a *API) forget(ctx context.Context, c *Call, r *csapi.LeaveRequest) (*csapi.Empty, error) {
 	return nil, a.Rooms.Forget(ctx, c.Session.User, r.Room)
 }
 
-func (a *API) invite(ctx context.Context, c *Call, r *csapi.TargetRequest) (*csapi.Empty, error) {
-	return a.onTarget(ctx, c, r, a.Rooms.Invite)
+var errNoIdentity = fault.New(fault.Forbidden, "This server has no identity server: people can be invited by their user ids only")
+
+func (a *API) invite(ctx context.Context, c *Call, r *csapi.InviteRequest) (*csapi.Empty, error) {
+	if r.User == "" && r.Medium != "" {
+		return nil, errNoIdentity
+	}
+	return a.onTarget(ctx, c, &r.TargetRequest, a.Rooms.Invite)
 }
 
 func (a *API) kick(ctx context.Context, c *Call, r *csapi.TargetRequest) (*csapi.Empty, error) {
+	if r.User == c.Session.User { // an invitation from elsewhere is turned down there
+		return a.leave(ctx, c, &csapi.LeaveRequest{Room: r.Room, Reason: r.Reason})
+	}
 	return a.onTarget(ctx, c, r, a.Rooms.Kick)
 }
 

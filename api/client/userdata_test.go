@@ -22,6 +22,7 @@ import (
 	"freehold.example/base/sqldb"
 	"freehold.example/base/sqldb/sqldbtest"
 	"freehold.example/core/account"
+	"freehold.example/core/appservice"
 	"freehold.example/core/ephemeral"
 	"freehold.example/core/media"
 	"freehold.example/core/person"
@@ -30,7 +31,7 @@ import (
 )
 
 // oneRoom is a room engine with a single room, in which alice and bob are.
-type oneRoom struct{}
+type oneRoom struct{ ephemeral.Rooms }
 
 const theRoom = id.Room("!room:s1")
 
@@ -60,6 +61,15 @@ func (r oneRoom) SharedUsers(_ *sqldb.Tx, user id.User) ([]id.User, error) {
 	return nil, nil
 }
 
+func (r oneRoom) SharedWith(tx *sqldb.Tx, users []id.User) ([]id.User, error) {
+	for _, u := range users {
+		if all, err := r.SharedUsers(tx, u); len(all) > 0 || err != nil {
+			return all, err
+		}
+	}
+	return nil, nil
+}
+
 func (oneRoom) PublicUsers(*sqldb.Tx) ([]id.User, error) { return nil, nil }
 
 func (oneRoom) SetMemberProfile(context.Context, id.User, string, string) error { return nil }
@@ -83,7 +93,7 @@ func newDataSite(t *testing.T, db *sqldb.DB) *site {
 	soon := ephemeral.New(ephemeral.Config{DB: db, Bus: wakes, Rooms: oneRoom{}, Presence: true, Now: time.Now, Log: log})
 	t.Cleanup(soon.Close)
 	a := New(Config{
-		Accounts: accounts, Media: kept, Ephemeral: soon, LegacyMedia: true, Now: time.Now, Log: log,
+		Accounts: accounts, Media: kept, Ephemeral: soon, LegacyMedia: true, Now: time.Now, Log: log, Desk: appservice.NewDesk(nil, nil, time.Now),
 		People: person.New(person.Config{DB: db, Bus: wakes, Rooms: oneRoom{}, Exists: accounts.Exists, Server: "s1", Log: log}),
 	})
 	table, err := route.New(route.Config[Call]{
@@ -202,7 +212,7 @@ func TestUserData(t *testing.T) {
 		}
 		all := s.call("GET", "/v3/pushrules/", alice, nil, 200, "")
 		global := s.call("GET", "/v3/pushrules/global/", alice, nil, 200, "")
-		if kinds, _ := all["global"].(map[string]any); len(kinds) != 5 || fmt.Sprint(kinds) != fmt.Sprint(object(global)) {
+		if kinds, _ := all["global"].(map[string]any); len(kinds) != 6 || fmt.Sprint(kinds) != fmt.Sprint(object(global)) {
 			t.Errorf("got push rules %v", all)
 		}
 	})

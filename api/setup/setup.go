@@ -1,5 +1,5 @@
-// Package setup is the pages that a person sees with a browser before there is a client: the first administrator's account,
-// and at the root what this server is and how to connect to it.
+// Package setup makes the first administrator's account. The web app asks it in JSON; in a program without the app it has
+// pages of its own, and one at the root that says what this server is and how to connect to it.
 //
 // The account page opens with a token that is made when the server starts without accounts. Only the token's hash is
 // kept, in memory; it is of no use once there is an account, however that was made.
@@ -67,20 +67,16 @@ type Call struct{}
 
 // Guard counts by address.
 func Guard(r *http.Request, _ route.Auth) (*Call, string, error) {
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return &Call{}, "", nil
-	}
-	return &Call{}, limit.Addr(peer.Addr()), nil
+	return &Call{}, limit.Addr(route.Peer(r)), nil
 }
 
 // Rows lists the pages.
 func (p *Pages) Rows() []route.Row[Call] {
-	return []route.Row[Call]{
+	return append(p.answerRows(), []route.Row[Call]{
 		{Method: http.MethodGet, Path: "/", Limit: limit.Read, Serve: route.Raw(p.home)},
 		{Method: http.MethodGet, Path: "/setup", Limit: limit.Read, Serve: route.Raw(p.form)},
 		{Method: http.MethodPost, Path: "/setup", Limit: limit.Register, Body: 16 << 10, Serve: route.Raw(p.create)},
-	}
+	}...)
 }
 
 // home says what this server is.

@@ -6,25 +6,39 @@ package socket
 
 import (
 	"context"
+	"io"
 	"net/http"
+	"sync"
 	"time"
 
 	"freehold.example/base/route"
 	"freehold.example/core/account"
+	"freehold.example/core/audit"
+	"freehold.example/core/budget"
+	"freehold.example/core/drill"
+	"freehold.example/core/peer"
 	"freehold.example/matrix/id"
 )
 
 // Config is what commands act on.
 type Config struct {
 	Accounts *account.Accounts
+	Audit    *audit.Log
+	Backup   func(ctx context.Context, w io.Writer) error // writes an archive of the server
+	Drills   *drill.Drills
+	Budget   func(ctx context.Context) (*budget.View, error)
+	Examine  func(ctx context.Context, server id.Server) []peer.Step
 	Now      func() time.Time
 }
 
 // API answers commands.
-type API struct{ Config }
+type API struct {
+	Config
+	backups sync.Mutex // held while a backup is made: one at a time
+}
 
 // New makes the API.
-func New(c Config) *API { return &API{c} }
+func New(c Config) *API { return &API{Config: c} }
 
 // Call is the operator's; there is nothing to know about him.
 type Call struct{}
@@ -37,7 +51,13 @@ func (a *API) Rows() []route.Row[Call] {
 	return []route.Row[Call]{
 		{Method: "GET", Path: "/users", Serve: route.JSON(a.users)},
 		{Method: "POST", Path: "/users", Serve: route.JSON(a.addUser)},
+		{Method: "POST", Path: "/users/{name}/rescue", Serve: route.JSON(a.rescue)},
 		{Method: "POST", Path: "/invitations", Serve: route.JSON(a.invite)},
+		{Method: "POST", Path: "/servers/{serverName}/try", Serve: route.JSON(a.try)},
+		{Method: "GET", Path: "/budget", Serve: route.JSON(a.budget)},
+		{Method: "GET", Path: "/drill", Serve: route.JSON(a.drill)},
+		{Method: "POST", Path: "/drill", Serve: route.JSON(a.startDrill)},
+		{Method: "GET", Path: "/backup", Serve: route.Raw(a.backup)},
 	}
 }
 
@@ -100,11 +120,34 @@ func (a *API) addUser(ctx context.Context, _ *Call, r *AddUserRequest) (*AddUser
 	if err := a.Accounts.CheckPassword(r.Password); err != nil {
 		return nil, err
 	}
-	user, err := a.Accounts.Create(ctx, r.Localpart, r.Password, r.Admin)
-	if err != nil {
-		return nil, err
-	}
-	return &AddUserResponse{ID: user}, nil
+	e := audit.Entry{By: audit.Operator, Action: "freehold user add", Target: r.Localpart}
+	return audit.Do(ctx, a.Audit, e, map[string]any{"admin": r.Admin}, func() (*AddUserResponse, error) {
+		user, err := a.Accounts.Create(ctx, r.Localpart, r.Password, r.Admin)
+		if err != nil {
+			return nil, err
+		}
+		return &AddUserResponse{ID: user}, nil
+	})
+}
+
+// RescueRequest lets somebody in again.
+type RescueRequest struct {
+	Name     string `path:"name" json:"-"`
+	Password string `json:"password"` // "" leaves it as it is
+	Admin    bool   `json:"admin"`    // make her an administrator
+	SignOut  bool   `json:"sign_out"` // everywhere
+}
+
+func (a *API) rescue(ctx context.Context, _ *Call, r *RescueRequest) (*AddUserResponse, error) {
+	e := audit.Entry{By: audit.Operator, Action: "freehold user rescue", Target: r.Name}
+	params := map[string]any{"password": r.Password != "", "admin": r.Admin, "sign_out": r.SignOut}
+	return audit.Do(ctx, a.Audit, e, params, func() (*AddUserResponse, error) {
+		user, err := a.Accounts.Rescue(ctx, account.Rescue{Name: r.Name, Password: r.Password, Admin: r.Admin, SignOut: r.SignOut})
+		if err != nil {
+			return nil, err
+		}
+		return &AddUserResponse{ID: user}, nil
+	})
 }
 
 // InviteRequest makes a registration token.
@@ -123,9 +166,26 @@ func (a *API) invite(ctx context.Context, _ *Call, r *InviteRequest) (*InviteRes
 	if r.Days > 0 {
 		inv.Expires = a.Now().AddDate(0, 0, r.Days)
 	}
-	token, err := a.Accounts.Invite(ctx, inv)
-	if err != nil {
-		return nil, err
-	}
-	return &InviteResponse{Token: token}, nil
+	e := audit.Entry{By: audit.Operator, Action: "freehold user invite"}
+	return audit.Do(ctx, a.Audit, e, map[string]any{"uses": r.Uses, "days": r.Days}, func() (*InviteResponse, error) {
+		token, err := a.Accounts.Invite(ctx, inv)
+		if err != nil {
+			return nil, err
+		}
+		return &InviteResponse{Token: token}, nil
+	})
+}
+
+// TryRequest asks for the way to another server to be tried.
+type TryRequest struct {
+	Server id.Server `path:"serverName" json:"-"`
+}
+
+// TryResponse is what came of each step; the last is the one that failed, if one did.
+type TryResponse struct {
+	Steps []peer.Step `json:"steps"`
+}
+
+func (a *API) try(ctx context.Context, _ *Call, r *TryRequest) (*TryResponse, error) {
+	return &TryResponse{Steps: a.Examine(ctx, r.Server)}, nil
 }

@@ -45,7 +45,7 @@ var (
 type Info struct {
 	Hash Hash
 	Size int64     // bytes
-	Put  time.Time // when these bytes were last put
+	Put  time.Time // when these bytes were last put; it grows with each time, whatever the clock does
 }
 
 // Store keeps blobs. All methods may be called by many goroutines at once.
@@ -63,11 +63,14 @@ type Store interface {
 	Stat(ctx context.Context, h Hash) (Info, error)
 
 	// Delete removes a blob that has not been put since before, and says whether it did. One that was put since, or
-	// that is not there, is left alone without an error.
+	// that is not there, is left alone without an error; so is every one during a Hold.
 	//
 	// So that nothing that is referred to can be deleted, cleaning up goes: note the time, list with Walk, keep
 	// what any reference names, Delete the rest with a time well before the noted one. A Put in between wins.
 	Delete(ctx context.Context, h Hash, before time.Time) (bool, error)
+
+	// Hold makes Delete leave everything alone until release is called, so that what is listed now can be read later.
+	Hold() (release func())
 
 	// Walk calls fn for every blob, in the order of the hashes, until fn gives an error, which it returns. Blobs put
 	// or deleted during the walk may be shown or not.

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"freehold.example/base/durable"
@@ -25,6 +26,10 @@ type Files struct {
 	// lanes[b] orders what happens in the directories of hashes that begin with b: that a name appears, is touched or
 	// disappears. It is held over no more than a few file system calls, never over the reading of content.
 	lanes [256]sync.Mutex
+
+	buffers sync.Pool // of *[]byte, through which content is read
+
+	holds atomic.Int64 // Delete removes nothing while it is not 0
 }
 
 var _ Store = (*Files)(nil)
@@ -33,6 +38,7 @@ var _ Store = (*Files)(nil)
 // now is the server's clock.
 func Open(root string, now func() time.Time) (*Files, error) {
 	f := &Files{root: root, now: now}
+	f.buffers.New = func() any { b := make([]byte, 256<<10); return &b }
 	if err := durable.MkdirAll(f.incoming()); err != nil {
 		return nil, fmt.Errorf("open blobs: %w", err)
 	}
@@ -47,6 +53,9 @@ func Open(root string, now func() time.Time) (*Files, error) {
 	}
 	return f, nil
 }
+
+// Look is a store to read from, also while another process uses it; nothing is made or removed.
+func Look(root string) *Files { return &Files{root: root, now: time.Now} }
 
 // incoming is where content is written until its hash is known.
 func (f *Files) incoming() string { return filepath.Join(f.root, "incoming") }
@@ -67,7 +76,9 @@ func (f *Files) Put(ctx context.Context, r io.Reader, limit int64) (Info, error)
 	sum := sha256.New()
 	limit = max(limit, 0)
 	// One byte more than allowed tells too large from just large enough.
-	size, err := io.Copy(io.MultiWriter(tmp, sum), &io.LimitedReader{R: ctxReader{ctx, r}, N: limit + 1})
+	buffer := f.buffers.Get().(*[]byte)
+	size, err := io.CopyBuffer(io.MultiWriter(tmp, sum), &io.LimitedReader{R: ctxReader{ctx, r}, N: limit + 1}, *buffer)
+	f.buffers.Put(buffer)
 	switch {
 	case err != nil:
 		return Info{}, fmt.Errorf("put blob: %w", err)
@@ -94,6 +105,10 @@ func (f *Files) keep(tmp *durable.Temp, info Info) error {
 		// A process that was killed may have left the name behind without making it durable.
 		if err := durable.SyncDir(filepath.Dir(path)); err != nil {
 			return err
+		}
+		// Later than before even where the clock has gone back: whoever has seen the old time must not delete this.
+		if later := old.ModTime().Add(time.Millisecond); info.Put.Before(later) {
+			info.Put = later
 		}
 		return os.Chtimes(path, info.Put, info.Put)
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
@@ -144,13 +159,19 @@ func (f *Files) Delete(_ context.Context, h Hash, before time.Time) (bool, error
 		return false, nil
 	case err != nil:
 		return false, fmt.Errorf("delete blob: %w", err)
-	case !info.ModTime().Before(before):
+	case !info.ModTime().Before(before), f.holds.Load() > 0:
 		return false, nil
 	}
 	if err := os.Remove(f.path(h)); err != nil {
 		return false, fmt.Errorf("delete blob: %w", err)
 	}
 	return true, nil
+}
+
+// Hold implements Store.
+func (f *Files) Hold() (release func()) {
+	f.holds.Add(1)
+	return sync.OnceFunc(func() { f.holds.Add(-1) })
 }
 
 // Walk implements Store. Files whose names are no hashes, or that are in the wrong directory, are passed over.

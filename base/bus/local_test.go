@@ -38,6 +38,10 @@ func TestWake(t *testing.T) {
 	if woken(other) {
 		t.Error("woken by a topic that is not its own")
 	}
+	WakeEach(&b, "u:", []string{"@b", "@d"})
+	if !woken(s) || woken(other) {
+		t.Error("who sleeps on one of the topics is not woken, or who sleeps on none is")
+	}
 	if !b.Has("u:@b") || b.Has("u:@d") {
 		t.Errorf("got Has %v, %v, want true, false", b.Has("u:@b"), b.Has("u:@d"))
 	}
@@ -56,6 +60,8 @@ func TestWake(t *testing.T) {
 func TestCloseOne(t *testing.T) {
 	var b Local
 	one, two := b.Sleep("t", "t"), b.Sleep("t")
+	lone := b.Sleep("v", "v")
+	lone.Close()
 	one.Close()
 	b.Wake("t")
 	if !woken(two) || woken(one) {
@@ -112,8 +118,8 @@ func TestConcurrent(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if len(b.topics) != 0 {
-		t.Errorf("got %d topics left, want 0", len(b.topics))
+	if len(b.topics) != 0 || b.lengths != [len(b.lengths)]int32{} {
+		t.Errorf("got %d topics left, want 0, and lengths %v", len(b.topics), b.lengths)
 	}
 }
 

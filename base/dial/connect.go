@@ -21,12 +21,31 @@ const (
 // DialContext connects to "host:port" over TCP, for http.Transport and its like. The host is a name or an address. The
 // errors are *Refused when its addresses may not be contacted, ErrCut, or what the network says.
 func (w *Way) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	c, err := w.dial(ctx, network, address)
-	w.note(err)
-	if err != nil {
-		return nil, err // a nil *conn must not become a net.Conn
+	places, ok := ctx.Value(elsewhere{}).([]string)
+	if !ok {
+		places = []string{address}
 	}
-	return c, nil
+	var errs []error
+	for _, place := range places {
+		c, err := w.dial(ctx, network, place)
+		w.note(place, err)
+		if err == nil {
+			return c, nil
+		}
+		w.missed(ctx, place, err)
+		errs = append(errs, err)
+	}
+	return nil, errors.Join(errs...)
+}
+
+// elsewhere is the key of a context made by At.
+type elsewhere struct{}
+
+// At gives a context with which connections are made to one of these places, "host:port" in the order in which to try
+// them, instead of to the one that a URL names. The name that a certificate must have stays that of the URL: it is how an
+// SRV record sends to another host.
+func At(ctx context.Context, places ...string) context.Context {
+	return context.WithValue(ctx, elsewhere{}, places)
 }
 
 func (w *Way) dial(ctx context.Context, network, address string) (*conn, error) {
@@ -41,12 +60,15 @@ func (w *Way) dial(ctx context.Context, network, address string) (*conn, error) 
 	if err != nil || port == 0 {
 		return nil, fmt.Errorf("dial: %q is not a port", service)
 	}
-	if w.door.isCut(Inside) && w.door.isCut(Outside) {
+	if w.isCut(Inside) && w.isCut(Outside) {
 		return nil, ErrCut // without asking the resolver either
 	}
 	addrs, err := w.resolve(ctx, network, host)
 	if err != nil {
 		return nil, err
+	}
+	if w.reason.Reach == Itself && !w.door.isOwn(netip.AddrPortFrom(addrs[0], uint16(port))) {
+		return nil, &Refused{Reason: w.reason.Name, Host: address, Addr: addrs[0], Zone: w.door.config.Zone(addrs[0])}
 	}
 	return w.race(ctx, addrs, uint16(port))
 }
@@ -67,7 +89,7 @@ func (w *Way) resolve(ctx context.Context, network, host string) ([]netip.Addr, 
 	var found []netip.Addr
 	if a, err := netip.ParseAddr(host); err == nil {
 		found = []netip.Addr{a}
-	} else if found, err = w.door.config.Lookup(ctx, host); err != nil {
+	} else if found, err = w.door.lookup(ctx, host); err != nil {
 		return nil, err
 	}
 	var allowed []netip.Addr
@@ -77,9 +99,9 @@ func (w *Way) resolve(ctx context.Context, network, host string) ([]netip.Addr, 
 		z := w.door.config.Zone(a)
 		switch {
 		case !family(a):
-		case !w.reason.Reach.allows(z):
+		case !w.door.config.allows(w.reason.Reach, a):
 			refusal = &Refused{Reason: w.reason.Name, Host: host, Addr: a, Zone: z}
-		case w.door.isCut(z):
+		case w.isCut(z):
 			refusal = ErrCut
 		case !slices.Contains(allowed, a):
 			allowed = append(allowed, a)
@@ -126,7 +148,9 @@ func (w *Way) race(ctx context.Context, addrs []netip.Addr, port uint16) (*conn,
 	}
 	results := make(chan result, len(addrs)) // room for all, so that nobody blocks
 	try := func(a netip.Addr) {
-		c, err := w.door.config.dial(ctx, netip.AddrPortFrom(a, port))
+		done := w.door.connecting(netip.AddrPortFrom(a, port))
+		defer done()
+		c, err := w.door.config.Connect(ctx, netip.AddrPortFrom(a, port))
 		results <- result{c, a, err}
 	}
 	var errs []error
@@ -152,13 +176,27 @@ func (w *Way) race(ctx context.Context, addrs []netip.Addr, port uint16) (*conn,
 						}
 					}
 				}()
-				return w.door.enter(r.conn, w.door.config.Zone(r.to))
+				return w.enter(r.conn, w.door.config.Zone(r.to))
 			}
-			errs = append(errs, r.err)
+			errs = append(errs, &unreached{r.to, r.err})
 			if started == len(addrs) && running == 0 {
 				return nil, errors.Join(errs...)
 			}
 			start.Reset(0)
+		}
+	}
+}
+
+// connecting notes that a connection is being made, until done is called.
+func (d *Door) connecting(to netip.AddrPort) (done func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.pending[to]++
+	return func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if d.pending[to]--; d.pending[to] == 0 {
+			delete(d.pending, to)
 		}
 	}
 }

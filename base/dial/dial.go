@@ -5,8 +5,8 @@
 // between. Whoever wants to go through declares first why, and what stops working without it; the list of what was
 // declared, with what came of it, can be printed. A Door can be cut, to rehearse what a cut-off does.
 //
-// The list is complete only because nothing else in the program dials. The system's resolver, asked for addresses, and
-// PostgreSQL, which is part of the server, are the exceptions.
+// The list is complete only because nothing else in the program dials: a test reads the source for it. PostgreSQL, which
+// is part of the server, is the exception.
 package dial
 
 import (
@@ -28,9 +28,12 @@ type Config struct {
 	Inside []netip.Prefix // networks that count as inside; loopback always does
 	Roots  *x509.CertPool // authorities for TLS; nil is the system's
 
-	Now    func() time.Time                                               // the server's clock
-	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)   // nil asks the system's resolver
-	dial   func(ctx context.Context, to netip.AddrPort) (net.Conn, error) // for the tests of this package
+	Now    func() time.Time                                             // the server's clock
+	Lookup func(ctx context.Context, host string) ([]netip.Addr, error) // nil asks the system's name servers
+	SRV    func(ctx context.Context, name string) ([]*net.SRV, error)   // likewise; in the order in which to try them
+
+	// Connect opens a connection to an address that was judged. nil is the system's; tests have a network in memory (base/memnet).
+	Connect func(ctx context.Context, to netip.AddrPort) (net.Conn, error)
 }
 
 // Check names the first setting that cannot be used.
@@ -56,8 +59,10 @@ type Reason struct {
 	Target  string        // whom it reaches, in words or as an address
 	Setting string        // the setting that brings it in, or "" when it follows from what users do
 	Stops   string        // what no longer works when the target cannot be reached
+	Whom    string        // who notices that, in words; "" for nobody in particular
 	Grace   time.Duration // for how long everything still works without it; 0 is not at all
 	Reach   Reach         // the zones it may go to; the zero value is the outside alone
+	Peers   bool          // it leads to other homeservers
 }
 
 // Reach says which zones a reason may go to.
@@ -65,20 +70,32 @@ type Reach uint8
 
 // The reaches.
 const (
-	OutsideOnly Reach = iota // for what strangers may name: link previews, media
+	OutsideOnly Reach = iota // for what strangers may name
 	InsideOnly               // for the machinery of one's own network
 	Everywhere               // for federation and push
+	Named                    // outside, and the networks in Config.Inside; loopback only where it is among them: for link previews
+	Itself                   // this server's own listeners (Door.Own), which no cut keeps away
 )
 
-func (r Reach) allows(z Zone) bool {
-	switch z {
+// allows says whether a reason of this reach may go to an address.
+func (c Config) allows(r Reach, a netip.Addr) bool {
+	if r == Itself {
+		return true // the address and port are compared with the listeners'
+	}
+	switch c.Zone(a) {
 	case Inside:
-		return r != OutsideOnly
+		return r == InsideOnly || r == Everywhere || r == Named && c.named(a)
 	case Outside:
 		return r != InsideOnly
 	default:
 		return false
 	}
+}
+
+// named says that the operator has written down a network that the address is in.
+func (c Config) named(a netip.Addr) bool {
+	a = a.Unmap().WithZone("")
+	return slices.ContainsFunc(c.Inside, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
 // Dependency is a declared reason and what came of it so far.
@@ -95,22 +112,27 @@ type Dependency struct {
 type Door struct {
 	config Config
 
-	mu   sync.Mutex // guards what follows; nothing else is locked under it
-	ways []*Way
-	cut  Scope
-	open map[*conn]struct{}
+	system *net.Resolver // the system's, which asks through this door; nil where the Config has another
+
+	side side
+
+	mu      sync.Mutex       // guards what follows; nothing else is locked under it
+	ways    []*Way           // bounded: one for each reason to go out that the program knows
+	names   *Way             // of them, that of asking for names; nil until it is declared
+	own     []netip.AddrPort // bounded: the listeners of this server
+	watch   func(Attempt)
+	cut     Scope
+	mended  time.Time              // when the cut ends by itself; zero for never
+	open    map[*conn]struct{}     // bounded by what each of the ways may have open
+	pending map[netip.AddrPort]int // connections that are being made; bounded likewise
 }
 
 // New makes a Door that is not cut. The Config has been checked.
 func New(c Config) *Door {
-	if c.Lookup == nil {
-		c.Lookup = func(ctx context.Context, host string) ([]netip.Addr, error) {
-			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-		}
-	}
-	d := &Door{config: c, open: map[*conn]struct{}{}}
-	if c.dial == nil {
-		d.config.dial = d.connect
+	d := &Door{config: c, open: map[*conn]struct{}{}, pending: map[netip.AddrPort]int{}}
+	d.system = &net.Resolver{PreferGo: true, Dial: d.askNames}
+	if c.Connect == nil {
+		d.config.Connect = d.connect
 	}
 	return d
 }
@@ -121,7 +143,7 @@ func (d *Door) Declare(r Reason) (*Way, error) {
 	if r.Name == "" || r.Target == "" || r.Stops == "" {
 		return nil, fmt.Errorf("dial: the reason %q does not say whom it reaches and what stops without it", r.Name)
 	}
-	if r.Reach > Everywhere {
+	if r.Reach > Itself {
 		return nil, fmt.Errorf("dial: the reason %q has an unknown reach", r.Name)
 	}
 	d.mu.Lock()
@@ -133,6 +155,48 @@ func (d *Door) Declare(r Reason) (*Way, error) {
 	d.ways = append(d.ways, w)
 	return w, nil
 }
+
+// DeclareNames is Declare for asking name servers, which the door does for all others.
+func (d *Door) DeclareNames(r Reason) error {
+	w, err := d.Declare(r)
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.names = w
+	return nil
+}
+
+// Own says where this server itself listens, for the reasons that reach no further.
+func (d *Door) Own(at ...netip.AddrPort) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.own = append(d.own, at...)
+}
+
+func (d *Door) isOwn(at netip.AddrPort) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Contains(d.own, at)
+}
+
+// Attempt is one attempt to go out.
+type Attempt struct {
+	Reason string // its name
+	To     string // "host:port", or a name that was asked for
+	Err    error  // why it came to nothing; ErrCut in it for the cut
+}
+
+// Watch has fn told of every attempt from now on; nil ends it. fn does not wait for anything.
+func (d *Door) Watch(fn func(Attempt)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.watch = fn
+}
+
+// Zone says where an address is.
+func (d *Door) Zone(a netip.Addr) Zone { return d.config.Zone(a) }
 
 // Outbound lists every reason that was declared, in the order of the names.
 func (d *Door) Outbound() []Dependency {
@@ -161,7 +225,13 @@ type Way struct {
 }
 
 // note counts what came of one attempt.
-func (w *Way) note(err error) {
+func (w *Way) note(to string, err error) {
+	w.door.mu.Lock()
+	watch := w.door.watch
+	w.door.mu.Unlock()
+	if watch != nil {
+		watch(Attempt{Reason: w.reason.Name, To: to, Err: err})
+	}
 	w.attempts.Add(1)
 	if err == nil {
 		w.lastOK.set(w.door.config.Now())

@@ -17,7 +17,7 @@ type HTTP struct {
 	MaxBody   int64         // bytes of an answer's body, after decompression; 0 is 1 MiB
 	Redirects int           // how many are followed; 0 hands the redirect itself to the caller
 	PerHost   int           // connections to one host at once; 0 is 8
-	TLS       *tls.Config   // nil is a plain one; Roots is filled in when it names none
+	TLS       *tls.Config   // nil is a plain one; the door's Roots and clock are filled in where it names none
 }
 
 const (
@@ -26,6 +26,11 @@ const (
 	defaultMaxBody = 1 << 20
 	defaultPerHost = 8
 	maxHeader      = 64 << 10 // bytes of an answer's header
+
+	// All requests to a host share one connection of HTTP/2: a silent one is asked whether it is still there, or a cut would
+	// hold up what comes after it for as long as the kernel believes in the connection.
+	pingAfter = 10 * time.Second
+	pingTime  = 10 * time.Second
 )
 
 // ErrTooLarge says that an answer is larger than HTTP.MaxBody.
@@ -79,6 +84,9 @@ func (w *Way) Transport(h HTTP) http.RoundTripper {
 	if config.RootCAs == nil {
 		config.RootCAs = w.door.config.Roots
 	}
+	if config.Time == nil {
+		config.Time = w.door.config.Now
+	}
 	config.MinVersion = max(config.MinVersion, tls.VersionTLS12)
 	t.next = &http.Transport{
 		DialContext:            w.DialContext,
@@ -90,6 +98,7 @@ func (w *Way) Transport(h HTTP) http.RoundTripper {
 		MaxConnsPerHost:        perHost,
 		IdleConnTimeout:        90 * time.Second,
 		MaxResponseHeaderBytes: maxHeader,
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTime},
 	}
 	return t
 }
@@ -150,9 +159,13 @@ type body struct {
 	cancel   context.CancelCauseFunc
 	deadline *time.Timer
 	silence  *time.Timer
+	err      error // of the Read that ended it: who reads on is told the same, and not that stop has cancelled the request
 }
 
 func (b *body) Read(p []byte) (int, error) {
+	if b.err != nil {
+		return 0, b.err
+	}
 	if int64(len(p)) > b.left { // one more tells too large from just large enough
 		p = p[:b.left+1]
 	}
@@ -160,16 +173,15 @@ func (b *body) Read(p []byte) (int, error) {
 	b.silence.Reset(b.stall)
 	if int64(n) > b.left {
 		n = int(b.left)
-		b.left = 0
-		b.stop()
-		return n, ErrTooLarge
+		b.err = ErrTooLarge
+	} else {
+		b.left -= int64(n)
+		b.err = b.explain(err)
 	}
-	b.left -= int64(n)
-	if err != nil {
-		err = b.explain(err)
+	if b.err != nil {
 		b.stop()
 	}
-	return n, err
+	return n, b.err
 }
 
 func (b *body) Close() error {
@@ -185,7 +197,7 @@ func (b *body) stop() {
 
 // explain says which bound ended the request, if one did.
 func (b *body) explain(err error) error {
-	if errors.Is(err, io.EOF) || b.ctx.Err() == nil {
+	if err == nil || errors.Is(err, io.EOF) || b.ctx.Err() == nil {
 		return err
 	}
 	if cause := context.Cause(b.ctx); cause != nil && !errors.Is(err, cause) {

@@ -12,7 +12,22 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"syscall"
+	"time"
+
+	"freehold.example/matrix/fault"
 )
+
+// ErrFull answers whoever wants something kept while there is no room for it. It is the one answer of this server to that,
+// whether a file or the database has met it, and it is worth trying again: nothing has to be restarted once there is room.
+var ErrFull = fault.New(fault.Unknown, "The server's disk is full: nothing can be saved until there is room again").
+	WithStatus(503).After(30 * time.Second)
+
+// Full says that a file system has no room, or none for this program, or that this was answered with ErrFull already.
+func Full(err error) bool {
+	f, ok := errors.AsType[*fault.Fault](err)
+	return ok && f.Text == ErrFull.Text || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
 
 // TempPrefix begins the name of every temporary file made here.
 const TempPrefix = ".tmp-"
@@ -60,6 +75,9 @@ func NewTemp(dir string) (*Temp, error) {
 
 // Write appends b.
 func (t *Temp) Write(b []byte) (int, error) { return t.file.Write(b) }
+
+// Sync makes what was written durable; the file has no name yet.
+func (t *Temp) Sync() error { return t.file.Sync() }
 
 // Replace makes the file durable under path, in the same file system, in place of what is there.
 func (t *Temp) Replace(path string) error {

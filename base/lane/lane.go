@@ -17,8 +17,8 @@ type Lanes[K comparable] struct {
 	// MaxWaiters is how many may wait for one key; 0 for no bound. Set it before the first Lock.
 	MaxWaiters int
 
-	mu    sync.Mutex // guards lanes and all in them; held for moments, never while waiting
-	lanes map[K]*lane
+	mu    sync.Mutex  // guards lanes and all in them; held for moments, never while waiting
+	lanes map[K]*lane // bounded by the requests under way: a key is in it while it is held
 }
 
 // lane exists while its key is held. Its waiters are served in the order they came.

@@ -1,4 +1,4 @@
-// Package limit says how often something may be done: one bucket for each limit and each account or address.
+// Package limit says how often something may be done: one bucket for each limit and each account, device, address or room.
 //
 // The arithmetic is GCRA, the generic cell rate algorithm: a bucket is one instant, the time at which it will be full
 // again, so that it costs a few bytes, needs no background goroutine and is exact. A bucket that is full carries no
@@ -7,9 +7,13 @@ package limit
 
 import (
 	"fmt"
+	"hash/maphash"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
+
+	"freehold.example/matrix/fault"
 )
 
 // Rate is a limit's size: Burst at once, and one more after each Every.
@@ -21,37 +25,15 @@ type Rate struct {
 // span is the time a bucket takes from empty to full.
 func (r Rate) span() time.Duration { return time.Duration(r.Burst) * r.Every }
 
-// Config is how limits are set. The zero value limits, with the numbers below.
+// Config is how limits are set. The zero value limits, with the numbers of name.go.
 type Config struct {
 	Off     bool          // no limits at all: for tests and for measuring
-	Buckets int           // how many buckets to keep in memory; 0 is 100,000, about 15 MB
+	Buckets int           // how many buckets to keep in memory; 0 is 100,000, some 8 MB
 	Rates   map[Name]Rate // numbers that differ from the defaults
 }
 
+// limit: buckets of rate limits | %d of some 80 bytes | the half that was not used of late is forgotten: full again
 const defaultBuckets = 100_000
-
-// defaults are meant to be out of the way of every person and of well-behaved bots, and to make guessing, flooding and
-// mass registration slow.
-var defaults = [count]Rate{
-	Login:     {Burst: 10, Every: 6 * time.Second},         // 10 guesses, then 10 a minute
-	Register:  {Burst: 30, Every: 10 * time.Second},        // ten accounts at some three requests each; then 2 a minute
-	Refresh:   {Burst: 30, Every: 10 * time.Second},        // tokens live for minutes, devices are many
-	Sync:      {Burst: 60, Every: 100 * time.Millisecond},  // busy rooms answer at once, again and again
-	Read:      {Burst: 300, Every: 20 * time.Millisecond},  // a client that opens a large account
-	Search:    {Burst: 30, Every: 500 * time.Millisecond},  // typing into a search field
-	Write:     {Burst: 100, Every: 200 * time.Millisecond}, // account data, profile, push rules, tags
-	Send:      {Burst: 50, Every: 100 * time.Millisecond},  // 10 a second for as long as one likes
-	Join:      {Burst: 30, Every: 2 * time.Second},         // entering a space with its rooms
-	Invite:    {Burst: 50, Every: 5 * time.Second},         // a new group of fifty, then 12 a minute
-	Create:    {Burst: 10, Every: 30 * time.Second},        // a community with its rooms
-	Keys:      {Burst: 200, Every: 50 * time.Millisecond},  // a key backup written one key at a time
-	ToDevice:  {Burst: 200, Every: 50 * time.Millisecond},  // a room key for a large room, in portions
-	Ephemeral: {Burst: 100, Every: 100 * time.Millisecond}, // scrolling through unread rooms
-	Upload:    {Burst: 30, Every: 1 * time.Second},         // an album
-	Download:  {Burst: 500, Every: 10 * time.Millisecond},  // a room full of pictures
-	Report:    {Burst: 10, Every: 30 * time.Second},        // a person, not a script
-	Admin:     {Burst: 100, Every: 50 * time.Millisecond},  // scripts are expected
-}
 
 // Check names the first setting that cannot be used.
 func (c Config) Check() error {
@@ -76,7 +58,7 @@ func (c Config) Rate(n Name) Rate {
 	if n >= count {
 		return Rate{}
 	}
-	r := defaults[n]
+	r := limits[n].rate
 	if own, ok := c.Rates[n]; ok {
 		if own.Burst != 0 {
 			r.Burst = own.Burst
@@ -88,87 +70,187 @@ func (c Config) Rate(n Name) Rate {
 	return r
 }
 
-// bucket is whose requests are counted together.
-type bucket struct {
-	name Name
-	key  string
-}
-
-// Limits counts. It is safe for use by many goroutines.
+// Limits counts. It is safe for use by many goroutines. A nil *Limits limits nothing.
 type Limits struct {
 	off   bool
 	rates [count]Rate
 	half  int
 	now   func() time.Time
+	seed  maphash.Seed
 
 	mu sync.Mutex
-	// Two generations of buckets, each at most half of Config.Buckets: when the young one is full it becomes the old
-	// one and the old one is forgotten. So what is forgotten has not been used while many others were. Forgetting a
-	// bucket grants its owner one fresh burst, no more than another address would have given him.
-	young, old map[bucket]time.Time // when the bucket will be full again
+	// When each bucket will be full again, in nanoseconds since 1970; bounded by Config.Buckets. What stands for a bucket is a hash of its limit and its
+	// key: the table has a fixed size whatever the keys are, and does not say who has been here. There are two generations,
+	// each at most half of Config.Buckets: when the young one is full it becomes the old one and the old one is forgotten. So
+	// what is forgotten has not been used while many others were. Forgetting a bucket grants its owner one fresh burst, no
+	// more than another address would have given him.
+	young, old map[uint64]int64
+	own        map[string]Rate // how fast some accounts may send: bounded by the administrators, who set each by hand
 }
 
 // New makes limits that are all full. now is the server's clock.
 func New(c Config, now func() time.Time) *Limits {
-	l := &Limits{off: c.Off, now: now, half: c.Buckets / 2, young: map[bucket]time.Time{}}
+	l := &Limits{off: c.Off, now: now, half: c.Buckets / 2, seed: maphash.MakeSeed(), young: map[uint64]int64{}}
 	if c.Buckets == 0 {
 		l.half = defaultBuckets / 2
 	}
-	l.half = max(l.half, 1)
+	l.half = max(l.half, 2)
 	for n := range count {
 		l.rates[n] = c.Rate(n)
 	}
 	return l
 }
 
-// Take counts one use of name by key. When there is none left it is not counted, ok is false and retryAfter says when
-// the next one will be there. None is never limited.
-func (l *Limits) Take(name Name, key string) (ok bool, retryAfter time.Duration) {
-	if l.off || name == None || name >= count {
-		return true, 0
-	}
-	r := l.rates[name]
-	now := l.now()
-	b := bucket{name, key}
+// together is how many times a device's share all the devices of an account may use.
+const together = 2
 
+// Own sets how fast an account may send (Send), whatever the configuration says; a Burst of 0 is without a limit.
+func (l *Limits) Own(account string, r Rate) {
+	if l == nil {
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	full, known := l.young[b]
-	if !known {
-		full = l.old[b] // the zero time when unknown: long full
+	if l.own == nil {
+		l.own = map[string]Rate{}
 	}
-	if full.Before(now) {
-		full = now
+	l.own[account] = r
+}
+
+// Forget takes back what Own has set.
+func (l *Limits) Forget(account string) {
+	if l == nil {
+		return
 	}
-	empty := now.Add(r.span())
-	next := full.Add(r.Every)
-	if full.After(empty) {
-		// The clock was set back. Nobody is locked out for longer than an empty bucket would do it.
-		l.put(b, known, empty)
-		return false, r.Every
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.own, account)
+}
+
+// Take counts one use of name by key. When there is none left it is not counted, ok is false and retryAfter says when
+// the next one will be there. None is never limited.
+//
+// A key made by Device is counted twice where the limit is one of devices: for the device, and for its account, whose
+// bucket is twice as large and fills twice as fast, so that one device that runs wild leaves something to the others.
+func (l *Limits) Take(name Name, key string) (ok bool, retryAfter time.Duration) {
+	return l.take(name, key, 1)
+}
+
+// Spend is Take of n uses at once, as a fault: M_LIMIT_EXCEEDED with the time to wait. More than a whole burst is counted
+// as a burst.
+func (l *Limits) Spend(name Name, key string, n int) error {
+	if n <= 0 {
+		return nil
 	}
-	if wait := next.Sub(empty); wait > 0 {
-		return false, wait
+	if ok, wait := l.take(name, key, n); !ok {
+		return fault.New(fault.LimitExceeded, "Too many requests").After(wait)
 	}
-	l.put(b, known, next)
+	return nil
+}
+
+// GiveBack undoes one use that turned out to be none of those that are limited, such as a login with the right password.
+func (l *Limits) GiveBack(name Name, key string) {
+	if l == nil || l.off || name == None || name >= count {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all, n := l.buckets(name, key)
+	for _, b := range all[:n] {
+		full, known := l.young[b.id]
+		if !known {
+			full = l.old[b.id]
+		}
+		if full != 0 {
+			l.put(b.id, full-int64(b.rate.Every))
+		}
+	}
+}
+
+// bucket is one of those that a use is counted in.
+type bucket struct {
+	id   uint64
+	rate Rate
+}
+
+// buckets are one, or two for a device; none for an account that is not limited. Callers hold mu.
+func (l *Limits) buckets(name Name, key string) (all [2]bucket, n int) {
+	owner, _, device := strings.Cut(key, "\x00")
+	r := l.rates[name]
+	if own, ok := l.own[owner]; ok && name == Send {
+		if own.Burst == 0 {
+			return all, 0
+		}
+		r = own
+	}
+	if !device || !limits[name].devices {
+		return [2]bucket{{l.id(name, owner), r}}, 1
+	}
+	return [2]bucket{{l.id(name, key), r}, {l.id(name, owner), Rate{Burst: r.Burst * together, Every: r.Every / together}}}, 2
+}
+
+func (l *Limits) id(name Name, key string) uint64 {
+	var h maphash.Hash
+	h.SetSeed(l.seed)
+	_ = h.WriteByte(byte(name)) // never fails
+	_, _ = h.WriteString(key)
+	return h.Sum64()
+}
+
+func (l *Limits) take(name Name, key string, n int) (ok bool, retryAfter time.Duration) {
+	if l == nil || l.off || name == None || name >= count {
+		return true, 0
+	}
+	now := l.now().UnixNano()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all, counted := l.buckets(name, key)
+	var next [2]int64
+	for i, b := range all[:counted] {
+		full, known := l.young[b.id]
+		if !known {
+			full = l.old[b.id] // 0 when unknown: long full
+		}
+		empty := now + int64(b.rate.span())
+		if full > empty {
+			// The clock was set back. What the bucket held nobody knows: there is one use in it, and more come at its pace.
+			full = empty - int64(b.rate.Every)
+		}
+		next[i] = max(full, now) + int64(b.rate.Every)*int64(min(n, b.rate.Burst))
+		if wait := next[i] - empty; wait > 0 {
+			return false, time.Duration(wait)
+		}
+	}
+	for i, b := range all[:counted] {
+		l.put(b.id, next[i])
+	}
 	return true, 0
 }
 
-// put remembers when b will be full. Callers hold mu; known says that b is in the young generation.
-func (l *Limits) put(b bucket, known bool, full time.Time) {
-	if !known && len(l.young) >= l.half {
-		l.old, l.young = l.young, make(map[bucket]time.Time, len(l.young))
+// put remembers when a bucket will be full. Callers hold mu.
+func (l *Limits) put(b uint64, full int64) {
+	if _, known := l.young[b]; !known && len(l.young) >= l.half {
+		l.old, l.young = l.young, make(map[uint64]int64, len(l.young))
 	}
 	l.young[b] = full
 }
 
-// Addr is the key for an address: the address itself, or for IPv6 its /64, because that is what one subscriber has.
-func Addr(a netip.Addr) string {
-	a = a.Unmap()
+// Network stands for everything that one subscriber has: the address itself, or for IPv6 its /64.
+func Network(a netip.Addr) netip.Addr {
+	a = a.Unmap().WithZone("")
 	if a.Is6() {
-		if p, err := a.WithZone("").Prefix(64); err == nil {
-			return p.Addr().String()
+		if p, err := a.Prefix(64); err == nil {
+			return p.Addr()
 		}
 	}
-	return a.String()
+	return a
 }
+
+// Addr is the key for an address.
+func Addr(a netip.Addr) string { return Network(a).String() }
+
+// Exempt is the key of who is not limited at all.
+const Exempt = "\x00"
+
+// Device is the key for a device of an account.
+func Device(account, device string) string { return account + "\x00" + device }

@@ -1,12 +1,16 @@
 package limit
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"freehold.example/matrix/fault"
 )
 
 type clock struct{ t time.Time }
@@ -189,4 +193,58 @@ func BenchmarkTake(b *testing.B) {
 		c.t = c.t.Add(time.Millisecond)
 		l.Take(Send, "@alice:example.org")
 	}
+}
+
+// One device may use what the configuration says, all of an account together twice that; where a limit is not one of
+// devices, a device has no share of its own.
+func TestDevices(t *testing.T) {
+	c := newClock()
+	l := New(Config{Rates: map[Name]Rate{Send: {Burst: 3, Every: time.Second}, Create: {Burst: 3, Every: time.Second}}}, c.now)
+	take := func(name Name, device string) (n int) {
+		for ; n < 100; n++ {
+			if ok, _ := l.Take(name, Device("@a", device)); !ok {
+				return n
+			}
+		}
+		return n
+	}
+	got := []int{take(Send, "ONE"), take(Send, "TWO"), take(Send, "THREE"), take(Create, "ONE"), take(Create, "TWO")}
+	if want := []int{3, 3, 0, 3, 0}; !slices.Equal(got, want) {
+		t.Errorf("got %v of a device, another, a third, and twice of a limit by account; want %v", got, want)
+	}
+	c.t = c.t.Add(time.Second)
+	got = []int{take(Send, "ONE"), take(Send, "TWO"), take(Send, "THREE")}
+	if want := []int{1, 1, 0}; !slices.Equal(got, want) {
+		t.Errorf("got %v a second later, want %v", got, want)
+	}
+}
+
+func TestSpendAndGiveBack(t *testing.T) {
+	c := newClock()
+	l := New(Config{Rates: map[Name]Rate{Invite: {Burst: 10, Every: time.Second}, Password: {Burst: 2, Every: time.Minute}}}, c.now)
+	if err := l.Spend(Invite, "@a", 7); err != nil {
+		t.Error(err)
+	}
+	err := l.Spend(Invite, "@a", 5)
+	if f, ok := errors.AsType[*fault.Fault](err); !ok || f.Code != fault.LimitExceeded || f.RetryAfter != 2*time.Second {
+		t.Errorf("got %v for five when three are left, want two seconds to wait", err)
+	}
+	if err := l.Spend(Invite, "@a", 3); err != nil {
+		t.Errorf("what was refused was counted: %v", err)
+	}
+	if err := l.Spend(Invite, "@b", 1000); err != nil {
+		t.Errorf("got %v for more than a burst from a full bucket", err)
+	}
+	for range 100 {
+		if err := l.Spend(Password, "x", 1); err != nil {
+			t.Fatalf("what was given back was counted: %v", err)
+		}
+		l.GiveBack(Password, "x")
+	}
+	l.GiveBack(Password, "never seen")
+	var none *Limits
+	if err := none.Spend(Login, "x", 1); err != nil {
+		t.Error(err)
+	}
+	none.GiveBack(Login, "x")
 }

@@ -9,7 +9,7 @@ import (
 // nodeCost is what a cached node takes beside its body: the list element, the map entry and their slack.
 const nodeCost = 192
 
-// Cache keeps the nodes that were used last. It may be used by many goroutines, and by loaders of any transaction: a node
+// Cache keeps the nodes that were used last, bounded in bytes. It may be used by many goroutines, and by loaders of any transaction: a node
 // is what its address says, wherever it was read.
 type Cache struct {
 	limit int
@@ -56,6 +56,24 @@ func (c *Cache) Add(nodes []Node) {
 	for _, n := range nodes {
 		c.put(n.Address, n.Body)
 	}
+}
+
+// AddRead puts nodes into the cache that were read for later, where load of a Loader would read them one by one.
+func (c *Cache) AddRead(nodes []Node) error {
+	for _, n := range nodes {
+		if got := address(n.Body); got != n.Address {
+			return fmt.Errorf("%w: its bytes are those of %x", ErrDamaged, got)
+		}
+	}
+	c.Add(nodes)
+	return nil
+}
+
+// Has says whether a node need not be read.
+func (c *Cache) Has(at Root) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.nodes[at] != nil
 }
 
 // CacheStats are totals and the present size.

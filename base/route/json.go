@@ -27,6 +27,7 @@ func (b Bytes) Raw() []byte { return b }
 //
 //	path:"roomID"            a named segment; every name of the path needs a field and the other way round
 //	query:"from"             a query parameter; query:"from,required" answers M_MISSING_PARAM without it
+//	query:"*"                the whole query as it was sent (url.Values)
 //	header:"If-Match"        a header
 //	body:"raw"               the whole body, a JSON object as it was sent ([]byte or json.RawMessage); with
 //	                         body:"raw,optional" nil when there is none
@@ -41,7 +42,8 @@ func (b Bytes) Raw() []byte { return b }
 func JSON[C, Req, Resp any](h func(ctx context.Context, c *C, r *Req) (*Resp, error)) Endpoint[C] {
 	p, planErr := newPlan(reflect.TypeFor[Req]())
 	return Endpoint[C]{
-		kind: "json",
+		kind:  kindJSON,
+		takes: reflect.TypeFor[Req](),
 		check: func(names []string) error {
 			if planErr != nil {
 				return planErr
@@ -60,6 +62,46 @@ func JSON[C, Req, Resp any](h func(ctx context.Context, c *C, r *Req) (*Resp, er
 			return answer(w, resp)
 		},
 	}
+}
+
+// Streamed is JSON for an endpoint that writes its answer itself, perhaps in parts while it is made. An error that it
+// returns before the first part is answered as any other; after it the connection is cut off.
+func Streamed[C, Req any](h func(ctx context.Context, c *C, r *Req, to *Parts) error) Endpoint[C] {
+	e := JSON(func(context.Context, *C, *Req) (*struct{}, error) { return nil, nil })
+	p, _ := newPlan(reflect.TypeFor[Req]()) // its error is found by check
+	e.serve = func(w http.ResponseWriter, r *http.Request, c *C, params Params) error {
+		req := new(Req)
+		if err := p.fill(reflect.ValueOf(req), r, params); err != nil {
+			return err
+		}
+		return h(r.Context(), c, req, &Parts{w: w})
+	}
+	return e
+}
+
+// Parts is where an answer in JSON goes.
+type Parts struct {
+	w     http.ResponseWriter
+	begun bool
+}
+
+// Whole writes all of an answer.
+func (p *Parts) Whole(answer []byte) error { return writeBytes(p.w, http.StatusOK, answer) }
+
+// Write writes the next part. An error is that of a caller who has gone, or does not read.
+func (p *Parts) Write(part []byte) (int, error) {
+	if !p.begun {
+		p.begun = true
+		h := p.w.Header()
+		h["Content-Type"] = contentTypeJSON
+		h["X-Content-Type-Options"] = noSniff
+		h["Cache-Control"] = noStore
+	}
+	n, err := p.w.Write(part)
+	if err != nil {
+		err = fault.New(fault.Unknown, "The answer was not read").WithStatus(statusGone).Because(err)
+	}
+	return n, err
 }
 
 func answer[Resp any](w http.ResponseWriter, resp *Resp) error {
@@ -123,12 +165,14 @@ func readBody(r *http.Request, b *bytes.Buffer) error {
 		return nil
 	}
 	if r.ContentLength > 0 {
-		b.Grow(int(r.ContentLength) + bytes.MinRead)
+		b.Grow(int(min(r.ContentLength, keepBuffer)) + bytes.MinRead) // what is announced need not come
 	}
 	_, err := b.ReadFrom(r.Body)
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, errBodies):
+		return errBodies
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return fault.New(fault.NotJSON, "The body ended early").Because(err)
 	}
@@ -143,7 +187,39 @@ func decode(body []byte, v any) error {
 	if !utf8.Valid(body) {
 		return fault.New(fault.NotJSON, "The body is not UTF-8")
 	}
+	if tooDeep(body) {
+		return errTooDeep
+	}
 	return shape(json.Unmarshal(body, v))
+}
+
+// maxNesting is how deep objects and arrays of a body may stand in each other: as deep as in an event (matrix/canon).
+const maxNesting = 512
+
+var errTooDeep = fault.Newf(fault.BadJSON, "The body is nested more than %d deep", maxNesting)
+
+// tooDeep says whether more than maxNesting brackets are open at once somewhere. Few bodies have so many at all.
+func tooDeep(body []byte) bool {
+	if bytes.Count(body, []byte("{"))+bytes.Count(body, []byte("[")) <= maxNesting {
+		return false
+	}
+	depth, quoted := 0, false
+	for i := 0; i < len(body); i++ {
+		switch c := body[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			if depth++; depth > maxNesting {
+				return true
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return false
 }
 
 // shape says what is wrong with a body without repeating any of it.
@@ -195,6 +271,8 @@ func checkObject(body []byte) error {
 		return fault.New(fault.NotJSON, "The request needs a body")
 	case !utf8.Valid(body):
 		return fault.New(fault.NotJSON, "The body is not UTF-8")
+	case tooDeep(body):
+		return errTooDeep
 	case !json.Valid(body):
 		return fault.New(fault.NotJSON, "The body is not JSON")
 	case body[0] != '{':

@@ -1,6 +1,9 @@
 package route
 
 import (
+	"net/http"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -9,6 +12,14 @@ import (
 // Metrics measures requests. Its labels come from closed sets: the row's path, its method, the status class.
 type Metrics struct {
 	seconds *prometheus.HistogramVec
+
+	answered, unreachable, failed atomic.Int64 // of clients
+}
+
+// Clients is how many requests of clients were answered, and of these how many with 502 or 504, as what was asked for is
+// elsewhere, and with any other status of 500 and above.
+func (m *Metrics) Clients() (answered, unreachable, failed int64) {
+	return m.answered.Load(), m.unreachable.Load(), m.failed.Load()
 }
 
 // NewMetrics registers freehold_http_request_seconds with reg. Several tables may share one Metrics.
@@ -28,17 +39,34 @@ func NewMetrics(reg prometheus.Registerer) (*Metrics, error) {
 type observer struct {
 	metrics      *Metrics
 	path, method string
+	client       bool // it is one of clients
 }
 
 func (m *Metrics) row(method, path string) observer {
-	return observer{metrics: m, path: path, method: method}
+	client := strings.HasPrefix(path, "/_matrix/client/") || strings.HasPrefix(path, "/_matrix/media/")
+	return observer{metrics: m, path: path, method: method, client: client}
 }
 
 func (o observer) observe(status int, took time.Duration) {
 	if o.metrics == nil {
 		return
 	}
+	if o.client {
+		o.metrics.count(status)
+	}
 	o.metrics.seconds.WithLabelValues(o.path, o.method, class(status)).Observe(took.Seconds())
+}
+
+func (m *Metrics) count(status int) {
+	if status == statusGone {
+		return // nobody waited for the answer
+	}
+	switch m.answered.Add(1); {
+	case status == http.StatusBadGateway || status == http.StatusGatewayTimeout:
+		m.unreachable.Add(1)
+	case status >= http.StatusInternalServerError:
+		m.failed.Add(1)
+	}
 }
 
 func class(status int) string {

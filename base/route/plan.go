@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"freehold.example/matrix/fault"
@@ -19,10 +20,13 @@ import (
 // plan says how a request struct is filled; it is made once for each endpoint.
 type plan struct {
 	fields  []field
-	raw     []int        // index of the body:"raw" field
-	mayLack bool         // the raw body may be missing
-	body    bool         // some field comes from the JSON body
-	decoded reflect.Type // the struct as encoding/json may see it: without the fields that come from elsewhere
+	raw     []int // index of the body:"raw" field
+	mayLack bool  // the raw body may be missing
+	body    bool  // some field comes from the JSON body
+
+	// decoded is the struct as encoding/json may see it: without the fields that come from elsewhere. It is made for the first
+	// body: making it takes longer than all the rest.
+	decoded func() reflect.Type
 }
 
 type source string
@@ -40,6 +44,7 @@ type field struct {
 	required bool
 	set      setter
 	list     bool
+	all      bool // the whole query
 }
 
 // setter parses s into v.
@@ -51,14 +56,14 @@ func newPlan(t reflect.Type) (*plan, error) {
 	if t.Kind() != reflect.Struct {
 		return nil, fmt.Errorf("request type %s is not a struct", t)
 	}
-	p := &plan{decoded: t}
+	p := &plan{decoded: func() reflect.Type { return t }}
 	if err := p.collect(t, nil); err != nil {
 		return nil, fmt.Errorf("request type %s: %w", t, err)
 	}
 	if reflect.PointerTo(t).Implements(reflect.TypeFor[interface{ UnmarshalJSON([]byte) error }]()) {
 		p.body = true
 	} else if p.body {
-		p.decoded = hideTagged(t)
+		p.decoded = sync.OnceValue(func() reflect.Type { return hideTagged(t) })
 	}
 	return p, nil
 }
@@ -98,6 +103,11 @@ func (p *plan) collect(t reflect.Type, at []int) error {
 			return fmt.Errorf("field %s comes from the %s and from the body", sf.Name, from)
 		}
 		elem := sf.Type
+		if from == fromQuery && f.name == "*" && elem == reflect.TypeFor[url.Values]() {
+			f.all = true
+			p.fields = append(p.fields, f)
+			continue
+		}
 		if from == fromQuery && elem.Kind() == reflect.Slice && !reflect.PointerTo(elem).Implements(textUnmarshaler) {
 			f.list, elem = true, elem.Elem()
 		}
@@ -172,6 +182,10 @@ func (p *plan) fill(v reflect.Value, r *http.Request, params Params) error {
 			if query == nil {
 				query = r.URL.Query()
 			}
+			if f.all {
+				dst.Set(reflect.ValueOf(query))
+				continue
+			}
 			err = f.fill(dst, query[f.name])
 		case fromHeader:
 			err = f.fill(dst, r.Header.Values(f.name))
@@ -203,7 +217,7 @@ func (p *plan) fillBody(v reflect.Value, r *http.Request) error {
 		return nil
 	}
 	into := v
-	if t := reflect.PointerTo(p.decoded); t != v.Type() {
+	if t := reflect.PointerTo(p.decoded()); t != v.Type() {
 		into = v.Convert(t)
 	}
 	if body[0] != '{' {

@@ -8,11 +8,14 @@
 package route
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"reflect"
+	"sync/atomic"
 
 	"freehold.example/base/limit"
 )
@@ -26,6 +29,7 @@ const (
 	Optional             // anybody; a token that is sent must be good
 	User                 // a signed-in user
 	Admin                // a signed-in administrator of this server
+	Server               // another homeserver, whose signature covers the body: see Config.Signed
 )
 
 // String is the word used in the list of routes.
@@ -39,6 +43,8 @@ func (a Auth) String() string {
 		return "user"
 	case Admin:
 		return "admin"
+	case Server:
+		return "server"
 	}
 	return fmt.Sprintf("Auth(%d)", int(a))
 }
@@ -50,6 +56,7 @@ type Row[C any] struct {
 	Auth   Auth       //
 	Limit  limit.Name // which of the caller's buckets a request is counted in
 	Body   int64      // largest body in bytes; 0 is DefaultBody
+	Waits  bool       // it may wait for long, by package park
 	Serve  Endpoint[C]
 }
 
@@ -64,6 +71,7 @@ type Endpoint[C any] struct {
 	serve func(w http.ResponseWriter, r *http.Request, c *C, p Params) error
 	check func(names []string) error // refuses a path that does not fit the request struct; may be nil
 	kind  string                     // "json" or "raw", for the list of routes
+	takes reflect.Type               // the request struct; nil for raw
 }
 
 // Raw makes an endpoint that writes its own answer: media, redirects, pages. An error that it returns before it has
@@ -72,7 +80,10 @@ func Raw[C any](h func(w http.ResponseWriter, r *http.Request, c *C, p Params) e
 	return Endpoint[C]{serve: h, kind: kindRaw}
 }
 
-const kindRaw = "raw"
+const (
+	kindRaw  = "raw"
+	kindJSON = "json"
+)
 
 // Params are the named segments of a path, percent-decoded once.
 type Params struct{ names, values []string }
@@ -88,17 +99,25 @@ func (p Params) Get(name string) string {
 }
 
 // Guard says who makes a request, or returns the fault to answer. key is whose bucket the request is counted in: an
-// account for signed-in callers, an address for others. It runs before anything else about the request is looked at.
+// account for signed-in callers, an address for others. It runs before anything else about the request is looked at;
+// r.Pattern is the row's method and path.
 type Guard[C any] func(r *http.Request, auth Auth) (c *C, key string, err error)
 
 // Config is what a table is made of.
 type Config[C any] struct {
-	Rows    []Row[C]
-	Guard   Guard[C]
-	Limits  *limit.Limits     // nil: nothing is limited
+	Rows   []Row[C]
+	Guard  Guard[C]
+	Limits *limit.Limits // nil: nothing is limited
+
+	// Signed finishes what Guard has begun for rows of Server, once the whole body has been read: it says whether the caller
+	// signed the request, and in whose bucket it is counted then. Guard's key is the address: who claims to be somebody else
+	// uses up nothing of theirs.
+	Signed func(r *http.Request, c *C, body []byte) (key string, err error)
+
 	Metrics *Metrics          // nil: nothing is measured
 	Log     *slog.Logger      // nil: nothing is logged
 	Aliases map[string]string // further path prefix -> prefix of rows it stands for: "/_matrix/client/r0": "/_matrix/client/v3"
+	Bodies  int64             // bytes of all bodies in memory, but for those of Raw; 256 MiB when 0
 	CORS    bool              // answer any origin, as the Client-Server API asks ("Web Browser Clients")
 }
 
@@ -107,12 +126,16 @@ type Table[C any] struct {
 	root    node[C]
 	rows    []Row[C]
 	guard   Guard[C]
+	signed  func(r *http.Request, c *C, body []byte) (string, error)
 	limits  *limit.Limits
 	metrics *Metrics
 	log     *slog.Logger
 	cors    bool
 	ids     ids
 	unknown observer
+	bodies  atomic.Int64 // bytes of the bodies that are in memory
+
+	maxBodies int64
 }
 
 // New checks the rows and builds the table. It refuses rows that contradict each other or their request structs.
@@ -120,8 +143,9 @@ func New[C any](c Config[C]) (*Table[C], error) {
 	if c.Guard == nil {
 		return nil, errors.New("route: no guard")
 	}
-	t := &Table[C]{rows: c.Rows, guard: c.Guard, limits: c.Limits, metrics: c.Metrics, log: c.Log, cors: c.CORS}
+	t := &Table[C]{rows: c.Rows, guard: c.Guard, signed: c.Signed, limits: c.Limits, metrics: c.Metrics, log: c.Log, cors: c.CORS}
 	t.ids.start()
+	t.maxBodies = cmp.Or(c.Bodies, maxBodies)
 	if t.log == nil {
 		t.log = slog.New(slog.DiscardHandler)
 	}
@@ -146,6 +170,9 @@ func (t *Table[C]) add(row Row[C], aliases map[string]string) error {
 	default:
 		return fail(errors.New("is not a method that can be served"))
 	}
+	if row.Auth == Server && t.signed == nil {
+		return fail(errors.New("is for servers, and nobody looks at signatures"))
+	}
 	if row.Body == 0 {
 		row.Body = DefaultBody
 	}
@@ -158,7 +185,7 @@ func (t *Table[C]) add(row Row[C], aliases map[string]string) error {
 			return fail(err)
 		}
 	}
-	e := &entry[C]{row: row, names: p.names, observe: t.metrics.row(row.Method, row.Path)}
+	e := &entry[C]{row: row, name: row.Method + " " + row.Path, names: p.names, observe: t.metrics.row(row.Method, row.Path)}
 	if err := t.root.insert(p, e); err != nil {
 		return fail(err)
 	}
@@ -185,6 +212,8 @@ type Info struct {
 	Limit        limit.Name
 	Body         int64
 	Kind         string // "json" or "raw"
+
+	Request reflect.Type // the request struct, see JSON; nil for raw
 }
 
 // Rows lists the table in the order it was given.
@@ -194,7 +223,7 @@ func (t *Table[C]) Rows() []Info {
 		if r.Body == 0 {
 			r.Body = DefaultBody
 		}
-		out[i] = Info{Method: r.Method, Path: r.Path, Auth: r.Auth, Limit: r.Limit, Body: r.Body, Kind: r.Serve.kind}
+		out[i] = Info{Method: r.Method, Path: r.Path, Auth: r.Auth, Limit: r.Limit, Body: r.Body, Kind: r.Serve.kind, Request: r.Serve.takes}
 	}
 	return out
 }

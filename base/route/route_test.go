@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strconv"
 	"strings"
 	"testing"
@@ -75,6 +76,10 @@ type rawRequest struct {
 	Txn     string          `path:"txn"`
 }
 
+type anything struct {
+	All url.Values `query:"*"`
+}
+
 type mayLack struct {
 	Content json.RawMessage `body:"raw,optional"`
 }
@@ -128,6 +133,7 @@ func errcode(t *testing.T, w *httptest.ResponseRecorder) string {
 func apiRows() []route.Row[call] {
 	return []route.Row[call]{
 		{Method: "GET", Path: "/v3/versions", Serve: route.JSON(nothing)},
+		{Method: "GET", Path: "/v3/fields", Serve: route.JSON(func(_ context.Context, _ *call, r *anything) (*url.Values, error) { return &r.All, nil })},
 		{Method: "POST", Path: "/v3/login", Limit: limit.Login, Serve: route.JSON(nothing)},
 		{Method: "GET", Path: "/v3/login", Serve: route.JSON(nothing)},
 		{Method: "POST", Path: "/v3/account/made", Serve: route.JSON(func(context.Context, *call, *empty) (*created, error) { return &created{}, nil })},
@@ -166,6 +172,8 @@ func TestRequestsAndAnswers(t *testing.T) {
 	}{
 		{"no body", "GET", "/v3/versions", "", "", 200, `{}`},
 		{"a body with GET", "GET", "/v3/versions", "{oops", "", 200, `{}`},
+		{"the whole query", "GET", "/v3/fields?b=1&a=x%20y&b=2", "", "", 200, `{"a":["x y"],"b":["1","2"]}`},
+		{"no query", "GET", "/v3/fields", "", "", 200, `{}`},
 		{"HEAD of a GET", "HEAD", "/v3/versions", "", "", 200, `{}`},
 		{"own status", "POST", "/v3/account/made", "", "", 201, `{}`},
 		{"optional body", "POST", "/v3/login", "", "", 200, `{}`},
@@ -254,6 +262,29 @@ func TestRequestsAndAnswers(t *testing.T) {
 				t.Errorf("got allowed origin %q", o)
 			}
 		})
+	}
+}
+
+// Nesting counts brackets that are open at once and stand for structure.
+func TestNesting(t *testing.T) {
+	table, _ := newTable(t, apiRows())
+	for _, c := range []struct {
+		body string
+		deep bool
+	}{
+		{`{"nested":` + strings.Repeat(`[`, 511) + strings.Repeat(`]`, 511) + `}`, false},
+		{`{"x":` + strings.Repeat(`[`, 512) + strings.Repeat(`]`, 512) + `}`, true},
+		{`{"x":[` + strings.Repeat(`[],{},`, 5000) + `1]}`, false},
+		{`{"x":"` + strings.Repeat(`[{`, 5000) + `"}`, false},
+		{`{"x":"\\` + strings.Repeat(`[\"`, 5000) + `"}`, false},
+		{`{"x\\":` + strings.Repeat(`{"a":`, 5000) + `1` + strings.Repeat(`}`, 5001), true},
+	} {
+		for path, method := range map[string]string{"/v3/join": "POST", "/v3/rooms/!r:b/state/m.x/k": "PUT"} { // raw, and decoded
+			w := do(table, method, path, c.body, "Authorization", "Bearer good")
+			if deep := strings.Contains(w.Body.String(), "nested more than"); deep != c.deep {
+				t.Errorf("%s %.40s: got %d %s, want too deep: %v", path, c.body, w.Code, w.Body, c.deep)
+			}
+		}
 	}
 }
 

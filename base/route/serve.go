@@ -1,11 +1,13 @@
 package route
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -16,6 +18,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"freehold.example/base/limit"
+	"freehold.example/base/park"
 	"freehold.example/matrix/fault"
 )
 
@@ -24,6 +28,31 @@ const statusGone = 499
 
 var errStopping = fault.New(fault.Unknown, "The server is stopping, please try again").
 	WithStatus(http.StatusServiceUnavailable).After(2 * time.Second)
+
+// limit: bodies of requests under way, but for uploads, which are not kept in memory | %b | 503 with Retry-After
+const maxBodies = 256 << 20
+
+var errBodies = fault.New(fault.LimitExceeded, "The server has too much to read, please try again in a moment").
+	WithStatus(http.StatusServiceUnavailable).After(2 * time.Second)
+
+// held counts the bytes of a body until its request is over.
+type held struct {
+	io.ReadCloser
+	all  *atomic.Int64
+	most int64
+	n    int64
+}
+
+func (h *held) Read(p []byte) (int, error) {
+	n, err := h.ReadCloser.Read(p)
+	h.n += int64(n)
+	if h.all.Add(int64(n)) > h.most {
+		return n, errBodies
+	}
+	return n, err
+}
+
+func (h *held) release() { h.all.Add(-h.n) }
 
 // record is what the one log line of a request is made of.
 type record struct {
@@ -40,7 +69,12 @@ func (t *Table[C]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out := &writer{ResponseWriter: w}
 	in := timeBody(w, r)
 	if t.cors {
-		allowAnyOrigin(out.Header())
+		allowAnyOrigin(out.Header(), r.Method)
+	}
+	if len(r.TransferEncoding) > 0 {
+		// It may have had a Content-Length as well, which net/http drops without a word; a proxy that went by that one would
+		// see other requests after it than we do (RFC 9112, 6.1).
+		out.Header()["Connection"] = connectionClose
 	}
 	found, known := t.root.match(r.Method, r.URL.EscapedPath())
 	if known && r.Method == http.MethodOptions {
@@ -54,19 +88,45 @@ func (t *Table[C]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	} else {
 		in.portions = found.found.row.Serve.kind == kindRaw
 		observe, path = found.found.observe, found.found.row.Path
+		if found.found.row.Waits {
+			if out.waits, r = park.Enter(r); out.waits != nil {
+				start, rec.id = out.waits.As(start, rec.id)
+			}
+		}
 		r = r.WithContext(context.WithValue(r.Context(), contextKey{}, rec))
-		c = t.call(out, r, rec, &found)
+		var parked bool
+		if c, parked = t.call(out, r, rec, &found); parked {
+			t.park(out, r, rec, &found, start)
+			return
+		}
+		out.waits.Done()
 	}
 	took := time.Since(start)
 	observe.observe(out.status, took)
-	t.logRequest(r, out, rec, path, c, took)
+	t.logRequest(r.Context(), r.Method, out, rec, path, c, took)
 	if out.broken {
 		panic(http.ErrAbortHandler) // the answer is cut off; the connection must show it
 	}
 }
 
-// call runs guard, limits and endpoint, and writes whatever error they return.
-func (t *Table[C]) call(w *writer, r *http.Request, rec *record, s *search[C]) (c *C) {
+// park leaves a request where it costs less to wait. It comes back as a request like any other; if its client goes away
+// before that, there is nothing but its record.
+func (t *Table[C]) park(w *writer, r *http.Request, rec *record, s *search[C], start time.Time) {
+	e, method := s.found, knownMethod(r.Method) // which is no part of the request's line, as that would be kept
+	gone := func() {
+		took := time.Since(start)
+		rec.code, rec.cause = errStopping.Code, context.Canceled
+		e.observe.observe(statusGone, took)
+		t.logRequest(context.Background(), method, &writer{status: statusGone}, rec, e.row.Path, nil, took)
+	}
+	if err := w.waits.Park(w, gone); err != nil {
+		gone()
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// call runs guard, limits and endpoint, and writes whatever error they return. It says whether the request is to be parked.
+func (t *Table[C]) call(w *writer, r *http.Request, rec *record, s *search[C]) (c *C, parked bool) {
 	defer func() {
 		p := recover()
 		if p == nil {
@@ -79,8 +139,9 @@ func (t *Table[C]) call(w *writer, r *http.Request, rec *record, s *search[C]) (
 		t.fail(w, rec, fmt.Errorf("panic: %v", p))
 	}()
 	row := &s.found.row
+	r.Pattern = s.found.name // what the guard may go by: no two spellings of a path differ in it
 	c, key, err := t.guard(r, row.Auth)
-	if err == nil && t.limits != nil {
+	if err == nil && t.limits != nil && !w.waits.Again() {
 		if ok, wait := t.limits.Take(row.Limit, key); !ok {
 			err = fault.New(fault.LimitExceeded, "Too many requests").After(wait)
 		}
@@ -95,10 +156,22 @@ func (t *Table[C]) call(w *writer, r *http.Request, rec *record, s *search[C]) (
 			w.Header().Set("Connection", "close") // what is sent after all would be taken for the next request
 		} else {
 			r.Body = http.MaxBytesReader(w.ResponseWriter, r.Body, row.Body)
-			err = row.Serve.serve(w, r, c, params)
+			if (row.Serve.kind == kindJSON || row.Auth == Server) && r.ContentLength != 0 {
+				in := &held{ReadCloser: r.Body, all: &t.bodies, most: t.maxBodies}
+				defer in.release()
+				r.Body = in
+			}
+			if row.Auth == Server {
+				err = t.checkSigned(r, row.Limit, c)
+			}
+			if err == nil {
+				err = row.Serve.serve(w, r, c, params)
+			}
 		}
 	}
 	switch {
+	case w.waits.Parked(err):
+		return c, true
 	case err == nil && !w.wrote:
 		w.WriteHeader(http.StatusOK)
 	case err != nil && r.Context().Err() != nil && errors.Is(err, context.Canceled):
@@ -108,7 +181,26 @@ func (t *Table[C]) call(w *writer, r *http.Request, rec *record, s *search[C]) (
 	case err != nil:
 		t.fail(w, rec, err)
 	}
-	return c
+	return c, false
+}
+
+// checkSigned reads the body, has the signature looked at, and counts the request for its server.
+func (t *Table[C]) checkSigned(r *http.Request, of limit.Name, c *C) error {
+	var body bytes.Buffer
+	if err := readBody(r, &body); err != nil {
+		return err
+	}
+	key, err := t.signed(r, c, body.Bytes())
+	if err != nil {
+		return err
+	}
+	if t.limits != nil {
+		if ok, wait := t.limits.Take(of, key); !ok {
+			return fault.New(fault.LimitExceeded, "Too many requests of this server").After(wait)
+		}
+	}
+	r.Body = io.NopCloser(&body)
+	return nil
 }
 
 // check refuses segments that no identifier and no name may have. It runs after the guard, as everything else does.
@@ -171,12 +263,14 @@ func (t *Table[C]) fail(w *writer, rec *record, err error) {
 }
 
 // allowAnyOrigin sets what the Client-Server API recommends in "Web Browser Clients".
-func allowAnyOrigin(h http.Header) {
+func allowAnyOrigin(h http.Header, method string) {
 	h["Access-Control-Allow-Origin"] = anyOrigin
 	h["Access-Control-Allow-Methods"] = allowMethods
 	h["Access-Control-Allow-Headers"] = allowHeaders
 	h["Access-Control-Expose-Headers"] = exposeHeaders
-	h["Access-Control-Max-Age"] = maxAge
+	if method == http.MethodOptions {
+		h["Access-Control-Max-Age"] = maxAge
+	}
 }
 
 // The values of shared header slices must not be changed in place; net/http only reads them.
@@ -186,22 +280,24 @@ var (
 	allowHeaders  = []string{"X-Requested-With, Content-Type, Authorization"}
 	exposeHeaders = []string{"Retry-After, X-Request-Id"}
 	maxAge        = []string{"86400"}
+
+	connectionClose = []string{"close"}
 )
 
 // logRequest writes the request's one record. Who asked is told only where something went wrong on our side: a log of
 // successful requests by account would be a log of who reads what.
-func (t *Table[C]) logRequest(r *http.Request, w *writer, rec *record, path string, c *C, took time.Duration) {
+func (t *Table[C]) logRequest(ctx context.Context, method string, w *writer, rec *record, path string, c *C, took time.Duration) {
 	level := slog.LevelInfo
 	if w.status >= http.StatusInternalServerError {
 		level = slog.LevelError
 	}
-	if !t.log.Enabled(r.Context(), level) {
+	if !t.log.Enabled(ctx, level) {
 		return
 	}
 	attrs := make([]slog.Attr, 0, 10)
 	attrs = append(attrs,
 		slog.String("id", rec.id),
-		slog.String("method", knownMethod(r.Method)),
+		slog.String("method", knownMethod(method)),
 		slog.String("route", path),
 		slog.Int("status", w.status),
 		slog.Int64("bytes", w.bytes),
@@ -221,14 +317,19 @@ func (t *Table[C]) logRequest(r *http.Request, w *writer, rec *record, path stri
 	if rec.stack != nil {
 		attrs = append(attrs, slog.String("stack", string(rec.stack)))
 	}
-	t.log.LogAttrs(r.Context(), level, "request", attrs...)
+	t.log.LogAttrs(ctx, level, "request", attrs...)
+}
+
+var methods = [...]string{
+	http.MethodGet, http.MethodHead, http.MethodPut, http.MethodPost, http.MethodDelete, http.MethodPatch, http.MethodOptions,
 }
 
 // knownMethod keeps what a stranger sends as a method out of the log.
 func knownMethod(m string) string {
-	switch m {
-	case http.MethodGet, http.MethodHead, http.MethodPut, http.MethodPost, http.MethodDelete, http.MethodPatch, http.MethodOptions:
-		return m
+	for _, known := range methods {
+		if m == known {
+			return known
+		}
 	}
 	return "other"
 }

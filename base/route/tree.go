@@ -19,6 +19,7 @@ type node[C any] struct {
 
 type entry[C any] struct {
 	row     Row[C]
+	name    string // method and path
 	names   []string
 	observe observer
 }

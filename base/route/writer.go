@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"freehold.example/base/park"
 )
 
 // stall is how long a caller may take to accept one portion of an answer. A long answer over a slow link gets a new span
@@ -56,8 +58,9 @@ type writer struct {
 	http.ResponseWriter
 	status int
 	bytes  int64
-	wrote  bool // the status line is out
-	broken bool // an error came after it
+	wrote  bool          // the status line is out
+	broken bool          // an error came after it
+	waits  *park.Request // nil for what does not wait
 }
 
 // Unwrap is for http.ResponseController.
@@ -66,6 +69,7 @@ func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 func (w *writer) WriteHeader(status int) {
 	if status >= 200 && !w.wrote {
 		w.status, w.wrote = status, true
+		w.waits.Begun()
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
@@ -73,6 +77,7 @@ func (w *writer) WriteHeader(status int) {
 func (w *writer) begin() {
 	if !w.wrote {
 		w.status, w.wrote = http.StatusOK, true
+		w.waits.Begun()
 	}
 	// A writer without deadlines is one of a test.
 	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(stall))

@@ -125,7 +125,7 @@ func benchmarkSubmit(b *testing.B, config sqldb.Config, writers int) {
 	b.ReportMetric(float64(slowest.Load())/1e6, "slowest-ms")
 }
 
-// BenchmarkRead is a small snapshot: two look-ups.
+// BenchmarkRead is a small snapshot: two look-ups, one, and one without a snapshot.
 func BenchmarkRead(b *testing.B) {
 	engines := []string{"sqlite"}
 	if os.Getenv("FH_TEST_POSTGRES") != "" {
@@ -150,24 +150,32 @@ func BenchmarkRead(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			i := 0
-			began := cpu()
-			for b.Loop() {
-				err := db.Read(ctx, func(tx *sqldb.Tx) error {
-					var head, depth int64
-					for range 2 {
-						i++
-						if err := tx.Row(`SELECT head, depth FROM room WHERE nid = $1`, i%1000).Scan(&head, &depth); err != nil {
-							return err
+			for _, kind := range []struct {
+				name string
+				read func(context.Context, func(*sqldb.Tx) error) error
+				asks int
+			}{{"two", db.Read, 2}, {"single", db.Read, 1}, {"ReadOne", db.ReadOne, 1}} {
+				b.Run(kind.name, func(b *testing.B) {
+					i := 0
+					began := cpu()
+					for b.Loop() {
+						err := kind.read(ctx, func(tx *sqldb.Tx) error {
+							var head, depth int64
+							for range kind.asks {
+								i++
+								if err := tx.Row(`SELECT head, depth FROM room WHERE nid = $1`, i%1000).Scan(&head, &depth); err != nil {
+									return err
+								}
+							}
+							return nil
+						})
+						if err != nil {
+							b.Fatal(err)
 						}
 					}
-					return nil
+					b.ReportMetric(float64(cpu()-began)/float64(b.N)/1000, "cpu-us/op")
 				})
-				if err != nil {
-					b.Fatal(err)
-				}
 			}
-			b.ReportMetric(float64(cpu()-began)/float64(b.N)/1000, "cpu-us/op")
 		})
 	}
 }

@@ -169,25 +169,35 @@ func TestCollation(t *testing.T) {
 	}
 }
 
-// TestLostConnection: what was being written when PostgreSQL ended the connection fails as a whole, the next write and
-// the next read find a new one, and Committed goes on.
-func TestLostConnection(t *testing.T) {
+// terminable is a database of PostgreSQL with one item, before, and what ends all connections to it.
+func terminable(t *testing.T) (db *sqldb.DB, hangUp func() error) {
+	t.Helper()
 	server := sqldbtest.Postgres(t)
-	db := sqldbtest.Open(t, items, sqldb.Config{URL: server})
+	db = sqldbtest.Open(t, items, sqldb.Config{URL: server})
 	admin, err := sql.Open("pgx", server)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer admin.Close()
+	t.Cleanup(func() { admin.Close() })
 	if err := db.Write(t.Context(), add("before")); err != nil {
 		t.Fatal(err)
 	}
+	return db, func() error {
+		_, err := admin.Exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+			WHERE datname = current_database() AND pid <> pg_backend_pid()`)
+		return err
+	}
+}
+
+// TestLostConnection: what was being written when PostgreSQL ended the connection fails as a whole, the next write and
+// the next read find a new one, and Committed goes on.
+func TestLostConnection(t *testing.T) {
+	db, hangUp := terminable(t)
 	names(t, db)
 	release := hold(t, db)
 	a := db.Submit(1, add("a"))
 	cut := db.Submit(1, func(tx *sqldb.Tx) error {
-		if _, err := admin.Exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-			WHERE datname = current_database() AND pid <> pg_backend_pid()`); err != nil {
+		if err := hangUp(); err != nil {
 			t.Error(err)
 		}
 		return add("cut")(tx)

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io/fs"
+	"math"
 	"regexp"
 	"strconv"
 )
@@ -23,10 +24,44 @@ const (
 	sqlApply   = `INSERT INTO schema_version (number, name, sum) VALUES ($1, $2, $3)`
 )
 
+// Migration is a change of the schema that a database has had.
+type Migration struct {
+	Number int64  `json:"number"`
+	Name   string `json:"name"` // of its file
+	Sum    string `json:"sum"`  // SHA-256 of its file
+}
+
+// Migrations lists what was run on this database.
+func (tx *Tx) Migrations() ([]Migration, error) {
+	scan := func(row Scanner) (m Migration, err error) {
+		err = row.Scan(&m.Number, &m.Name, &m.Sum)
+		return m, err
+	}
+	return All(tx, scan, sqlApplied)
+}
+
+// Knows says whether a program with the files of fsys can use a database that has had these migrations, and if not, why.
+func Knows(fsys fs.FS, had []Migration) error {
+	known, err := migrations(fsys)
+	if err != nil {
+		return err
+	}
+	applied := make([]migration, len(had))
+	for i, m := range had {
+		applied[i] = migration{number: m.Number, name: m.Name, sum: m.Sum}
+	}
+	return compatible(applied, known)
+}
+
 // Migrate brings the schema up to date: it runs the files NNNN_name.sql of fsys that have not been run on this database,
 // in order, each in one transaction. It refuses a database that a newer program has changed, and one whose files were
 // changed after they ran.
 func (db *DB) Migrate(ctx context.Context, fsys fs.FS) error {
+	return db.MigrateTo(ctx, fsys, math.MaxInt64)
+}
+
+// MigrateTo is Migrate without the files that have a number greater than last: the schema of an older program.
+func (db *DB) MigrateTo(ctx context.Context, fsys fs.FS, last int64) error {
 	known, err := migrations(fsys)
 	if err != nil {
 		return err
@@ -53,7 +88,11 @@ func (db *DB) Migrate(ctx context.Context, fsys fs.FS) error {
 	if err := compatible(applied, known); err != nil {
 		return err
 	}
-	for _, m := range known[len(applied):] {
+	made := len(applied) == 0 // whoever starts the program for the first time is not shown the whole history of its schema
+	for i, m := range known[len(applied):] {
+		if m.number > last {
+			break
+		}
 		text := db.dialect.schema(m.text)
 		err := db.Submit(0, func(tx *Tx) error {
 			if _, err := tx.conn.sql.ExecContext(tx.ctx, text); err != nil {
@@ -65,7 +104,12 @@ func (db *DB) Migrate(ctx context.Context, fsys fs.FS) error {
 		if err != nil {
 			return fmt.Errorf("migration %s: %w", m.name, err)
 		}
-		db.log.Info("database schema changed", "migration", m.name)
+		switch {
+		case !made:
+			db.log.Info("database schema changed", "migration", m.name)
+		case i == 0:
+			db.log.Info("database made")
+		}
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package sqldb_test
 
 import (
 	"io/fs"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -50,6 +51,28 @@ func TestMigrate(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestMigrationLog: a new database is one line in the log, however long the history of its schema; each change of an old one is named.
+func TestMigrationLog(t *testing.T) {
+	var out strings.Builder
+	db, err := sqldb.Open(t.Context(), sqldb.Config{Dir: t.TempDir(), Log: slog.New(slog.NewTextHandler(&out, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const one, two, three = "CREATE TABLE one (a BIGINT);", "CREATE TABLE two (a BIGINT);", "CREATE TABLE three (a BIGINT);"
+	for _, fsys := range []fs.FS{files("0001_one.sql", one, "0002_two.sql", two), files("0001_one.sql", one, "0002_two.sql", two, "0003_three.sql", three)} {
+		if err := db.Migrate(t.Context(), fsys); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	log := out.String()
+	if made, changed := strings.Count(log, "database made"), strings.Count(log, "database schema changed"); made != 1 || changed != 1 || !strings.Contains(log, "migration=0003_three.sql") {
+		t.Errorf("got %d made and %d changed in:\n%s", made, changed, log)
 	}
 }
 

@@ -13,6 +13,9 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
+const postgresTables = `SELECT table_name FROM information_schema.tables
+	WHERE table_schema = current_schema() AND table_type = 'BASE TABLE'`
+
 var postgresDialect = &dialect{
 	name:       "postgres",
 	beginRead:  "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
@@ -22,8 +25,15 @@ var postgresDialect = &dialect{
 		"ints":  "SELECT CAST(jsonb_array_elements_text(%s::jsonb) AS BIGINT)",
 		"blobs": "SELECT decode(jsonb_array_elements_text(%s::jsonb), 'hex')",
 	},
-	param: "$",
-	trips: true,
+	allTables: postgresTables,
+	tables:    postgresTables + ` ORDER BY table_name`,
+	columns: `SELECT column_name, upper(data_type) FROM information_schema.columns
+		WHERE table_schema = current_schema() AND table_name = $1 AND is_generated = 'NEVER' ORDER BY ordinal_position`,
+	size:   `SELECT pg_database_size(current_database())`,
+	clock:  `SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)`,
+	param:  "$",
+	trips:  true,
+	noZero: true,
 	aborted: func(c *sql.Conn) bool {
 		status := byte('E')
 		err := c.Raw(func(d any) error {
@@ -33,6 +43,16 @@ var postgresDialect = &dialect{
 			return nil
 		})
 		return err != nil || status != 'T' // 'T': in a transaction that has not failed
+	},
+	lost: func(c *sql.Conn) bool {
+		closed := true
+		err := c.Raw(func(d any) error {
+			if c, ok := d.(*stdlib.Conn); ok {
+				closed = c.Conn().IsClosed()
+			}
+			return nil
+		})
+		return err != nil || closed
 	},
 	maxBatch: 60, // more than 64 subtransactions make every snapshot look them up on disk
 	retriable: func(err error) bool {
@@ -69,7 +89,9 @@ func openPostgres(ctx context.Context, db *DB) error {
 		return p
 	}
 	db.read = &pool{db: open(db.config.ReadConns)}
-	db.write = &pool{db: open(1), setup: takeAlone}
+	if !db.config.ReadOnly {
+		db.write = &pool{db: open(1), setup: takeAlone}
+	}
 	if err := checkCollation(ctx, db.read.db, c.Database); err != nil {
 		return err
 	}
@@ -90,6 +112,16 @@ func checkCollation(ctx context.Context, db *sql.DB, name string) error {
 	return fmt.Errorf("the database %q has the collation %s and the encoding %s, but must sort by bytes: create it with "+
 		`CREATE DATABASE %s TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'`,
 		name, collate, encoding, pgx.Identifier{name}.Sanitize())
+}
+
+// errTaken says that another process writes to the database.
+var errTaken = errors.New("another process writes to this database: only one may at a time")
+
+// Away says whether Open has failed with a PostgreSQL that does not answer, or that another process writes to: it may come
+// back by itself.
+func Away(err error) bool {
+	_, unreached := errors.AsType[*pgconn.ConnectError](err)
+	return unreached || errors.Is(err, errTaken)
 }
 
 // takeAlone makes c the only writing connection of all processes. The server gives the lock back with the connection, so
@@ -113,7 +145,7 @@ func takeAlone(ctx context.Context, c *sql.Conn) error {
 			return nil
 		}
 		if wait > 2*time.Second {
-			return errors.New("another process writes to this database: only one may at a time")
+			return errTaken
 		}
 		select {
 		case <-time.After(wait):

@@ -14,6 +14,9 @@ type Pending struct {
 	first Pos // 0 when n is 0
 	last  Pos // the last position reserved by this write, or by those before it when n is 0
 
+	after func(error) // see SubmitThen; may be nil
+	then  []func()    // see Tx.Then
+
 	done chan struct{} // closed after err is set
 	err  error
 }
@@ -40,16 +43,24 @@ func (p *Pending) Wait(ctx context.Context) error {
 // answers ErrBusy. fn may run more than once, so it assigns to what is outside of it and never adds; and it must not
 // wait for anything but its own transaction, least of all for another write.
 func (db *DB) Submit(n int, fn func(*Tx) error) *Pending {
-	return db.submit(context.Background(), n, fn)
+	return db.submit(context.Background(), n, fn, nil)
+}
+
+// SubmitThen is Submit with a function that the writer calls when it knows how the write ended, before Committed says so
+// and before Wait returns: who reads Committed sees what after has done for all positions up to it. With an error the
+// write may still be on disk (a COMMIT that went unanswered); a write that was never run is not told of. after must not
+// block, and no statement waits for it.
+func (db *DB) SubmitThen(n int, fn func(*Tx) error, after func(error)) *Pending {
+	return db.submit(context.Background(), n, fn, after)
 }
 
 // Write is Submit with one position and Wait.
 func (db *DB) Write(ctx context.Context, fn func(*Tx) error) error {
-	return db.submit(ctx, 1, fn).Wait(ctx)
+	return db.submit(ctx, 1, fn, nil).Wait(ctx)
 }
 
-func (db *DB) submit(ctx context.Context, n int, fn func(*Tx) error) *Pending {
-	p := &Pending{fn: fn, ctx: ctx, n: n, done: make(chan struct{})}
+func (db *DB) submit(ctx context.Context, n int, fn func(*Tx) error, after func(error)) *Pending {
+	p := &Pending{fn: fn, ctx: ctx, n: n, after: after, done: make(chan struct{})}
 	if err := db.queue.push(p); err != nil {
 		if errors.Is(err, ErrBusy) {
 			db.stats.refused.Add(1)
@@ -64,7 +75,7 @@ func (db *DB) submit(ctx context.Context, n int, fn func(*Tx) error) *Pending {
 type queue struct {
 	mu       sync.Mutex // guards all below; nothing is called while it is held
 	more     sync.Cond
-	waiting  []*Pending
+	waiting  []*Pending // bounded by limit
 	limit    int
 	reserved Pos // the last position given out
 	closed   bool

@@ -14,11 +14,19 @@ type dialect struct {
 	name       string
 	beginRead  string
 	beginWrite string
+	trim       string            // the statement that gives back what a connection keeps of the database in memory; "" where none does
 	list       map[string]string // kind of list -> the query that yields its members; %s is the parameter
 	param      string            // what stands for '$' before a parameter's number
 	prepare    bool              // keep prepared statements ourselves; pgx does so by SQL text
 	maxBatch   int               // writes in one commit
 	trips      bool              // a statement is a round trip to a server
+	noZero     bool              // a TEXT cannot have a zero byte in it
+	allTables  string            // the query that names every table
+	tables     string            // ... every table that both engines have
+	size       string            // ... its bytes on the disk
+	clock      string            // ... its time, in milliseconds
+	integrity  string            // ... what is wrong with its files, or "ok"; "" where none says
+	columns    string            // ... the columns of the table $1, with their types, that both engines have
 	retriable  func(error) bool  // the batch should be run again; false for nil
 	full       func(error) bool  // there is no room on the disk; false for nil
 
@@ -26,14 +34,16 @@ type dialect struct {
 	// answers COMMIT by rolling back, and reports no error. Nil where a failed statement takes only itself back.
 	aborted func(*sql.Conn) bool
 
+	// lost says whether a connection was lost, after a statement has failed. Nil where there is nothing to lose.
+	lost func(*sql.Conn) bool
+
 	// detached is set where a statement that its caller's context can end costs more than most statements (SQLite: a
 	// goroutine and a progress handler each, half the cost of a look-up). The context is then asked between statements.
 	detached bool
 }
 
 var (
-	listForm  = regexp.MustCompile(`\{(\w+) \$(\d+)\}`)
-	paramForm = regexp.MustCompile(`\$(\d+)`)
+	listForm = regexp.MustCompile(`\{(\w+) \$(\d+)\}`)
 	// SQLite plans by the value of a bare parameter after LIMIT, and so prepares the statement anew for every binding of it,
 	// which costs several times the query. A sum is not looked into.
 	limitForm = regexp.MustCompile(`\bLIMIT (\?\d+)`)
@@ -41,17 +51,21 @@ var (
 
 // query translates one statement.
 func (d *dialect) query(q string) string {
-	q = listForm.ReplaceAllStringFunc(q, func(m string) string {
-		parts := listForm.FindStringSubmatch(m)
-		form, ok := d.list[parts[1]]
-		if !ok {
-			return m // a syntax error that the engine reports with the text
-		}
-		return fmt.Sprintf(form, "$"+parts[2])
-	})
+	if strings.Contains(q, "{") { // each connection translates each statement, most of which have none
+		q = listForm.ReplaceAllStringFunc(q, func(m string) string {
+			parts := listForm.FindStringSubmatch(m)
+			form, ok := d.list[parts[1]]
+			if !ok {
+				return m // a syntax error that the engine reports with the text
+			}
+			return fmt.Sprintf(form, "$"+parts[2])
+		})
+	}
 	if d.param != "$" {
-		q = paramForm.ReplaceAllString(q, d.param+"${1}")
-		q = limitForm.ReplaceAllString(q, "LIMIT 0+${1}")
+		q = strings.ReplaceAll(q, "$", d.param)
+		if strings.Contains(q, "LIMIT ?") {
+			q = limitForm.ReplaceAllString(q, "LIMIT 0+${1}")
+		}
 	}
 	return q
 }

@@ -36,6 +36,8 @@ type Config struct {
 	Log       *slog.Logger
 
 	// QueueLen is how many writes may wait; further ones are refused with ErrBusy. 0 for 4096.
+	//
+	// limit: writes that wait for the disk | 4,096, and as much as the bodies of requests under way | 503 with Retry-After
 	QueueLen int
 	// OnCommit, when set, is told of each commit: how many writes shared it and how long it took from BEGIN until it was
 	// on disk. It is called by the writer and must not block.
@@ -43,6 +45,12 @@ type Config struct {
 	// Rehearse is for tests: each write is run, taken back and run again, which shows the functions that cannot be run
 	// twice.
 	Rehearse bool
+	// ReadOnly opens a database to look at it, also while a server uses it. Nothing in it is made or changed.
+	ReadOnly bool
+	// Restore names a restore, which fills the database and ends with EndRestore: Open then takes only one that has
+	// nothing in it, or what a restore left that did not end, which is removed. A database that a restore has begun to fill
+	// is refused without it.
+	Restore string
 }
 
 // ErrBusy answers a write that found the queue full. Nothing was written.
@@ -60,11 +68,15 @@ type DB struct {
 
 	write *pool // one connection, the writer's alone
 	read  *pool
-	reads chan *conn // idle read connections; nil entries are not yet connected
+	idle  chan *conn // read connections that nobody uses; bounded by ReadConns
+	spare *spares    // ... and those that are not open
 
+	epochs      []Epoch // never changed after Open
 	queue       queue
 	committed   atomic.Int64
+	saved       atomic.Int64 // the greatest position that a committed write has: what table position holds
 	stats       counters
+	full        atomic.Bool   // the last batch found no room on the disk
 	stopped     chan struct{} // closed when the writer has ended
 	checkpoints *checkpoints  // nil for PostgreSQL
 	unlock      func() error  // gives the data directory back
@@ -89,21 +101,27 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	if err := open(ctx, db); err != nil {
 		return nil, errors.Join(err, db.release())
 	}
-	db.reads = make(chan *conn, c.ReadConns)
-	for range c.ReadConns {
-		db.reads <- nil
+	db.idle, db.spare = make(chan *conn, c.ReadConns), newSpares(c.ReadConns)
+	if c.ReadOnly {
+		db.queue.close()
+		close(db.stopped)
+		if err := db.look(ctx); err != nil {
+			return nil, errors.Join(err, db.Close())
+		}
+		return db, nil
 	}
 	w := &writer{db: db}
 	if err := w.connect(ctx); err != nil {
 		return nil, errors.Join(db.explain(err), db.release())
 	}
-	high, err := w.prepareTables(ctx)
+	high, err := w.prepare(ctx)
 	if err != nil {
 		w.disconnect()
 		return nil, errors.Join(db.explain(err), db.release())
 	}
 	db.queue.reserved = high
 	db.committed.Store(int64(high))
+	db.saved.Store(int64(high))
 	go w.run() // ends when Close closes the queue and everything in it is done
 	return db, nil
 }
@@ -121,9 +139,12 @@ func (db *DB) Close() error {
 	db.closeOnce.Do(func() {
 		db.queue.close()
 		<-db.stopped
-		for range cap(db.reads) {
-			if c := <-db.reads; c != nil { // waits for readers to end
+		for range cap(db.idle) { // waits for readers to end
+			select {
+			case c := <-db.idle:
 				c.close()
+			case <-db.spare.turn:
+				db.spare.opened(true) // and is never used
 			}
 		}
 		db.closeErr = db.release()

@@ -13,6 +13,8 @@ import (
 
 	"modernc.org/sqlite" // also the driver "sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"freehold.example/base/durable"
 )
 
 var sqliteDialect = &dialect{
@@ -24,6 +26,13 @@ var sqliteDialect = &dialect{
 		"ints":  "SELECT value FROM json_each(%s)",
 		"blobs": "SELECT unhex(value) FROM json_each(%s)",
 	},
+	allTables: `SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'virtual') AND substr(name, 1, 7) <> 'sqlite_'`,
+	tables:    `SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND substr(name, 1, 7) <> 'sqlite_' ORDER BY name`,
+	columns:   `SELECT name, type FROM pragma_table_xinfo($1) WHERE hidden = 0 ORDER BY cid`,
+	size:      `SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()`,
+	clock:     `SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER)`,
+	integrity: `PRAGMA integrity_check(20)`,
+	trim:      `PRAGMA shrink_memory`,
 	param:     "?",
 	prepare:   true,
 	detached:  true,
@@ -41,22 +50,28 @@ func openSQLite(_ context.Context, db *DB) error {
 	if db.config.Dir == "" {
 		return errors.New("sqldb: neither URL nor Dir is set")
 	}
-	if err := os.MkdirAll(db.config.Dir, 0o700); err != nil {
-		return fmt.Errorf("data directory: %w", err)
-	}
 	path, err := filepath.Abs(filepath.Join(db.config.Dir, "freehold.db"))
 	if err != nil {
 		return fmt.Errorf("data directory: %w", err)
 	}
-	if db.unlock, err = lockFile(path + ".lock"); err != nil {
-		return err
+	if db.config.ReadOnly {
+		return openSQLiteToRead(db, path)
+	}
+	if err := os.MkdirAll(db.config.Dir, 0o700); err != nil {
+		return fmt.Errorf("data directory: %w", err)
+	}
+	if db.unlock, err = durable.Lock(path + ".lock"); errors.Is(err, durable.ErrLocked) {
+		return fmt.Errorf("another process uses this data directory (it holds %s): %w", path+".lock", err)
+	} else if err != nil {
+		return fmt.Errorf("lock the data directory: %w", err)
 	}
 	if err := private(path); err != nil {
 		return fmt.Errorf("data directory: %w", err)
 	}
 	// synchronous(FULL): a commit is on the disk before it is answered (D5). No mmap: a failing disk would be a SIGBUS.
 	// Checkpoints are not the writer's work: see checkpoints.
-	write, err := sqlitePool(path, 1, -16<<10, "synchronous(FULL)", "wal_autocheckpoint(0)")
+	write, err := sqlitePool(path, 1, -16<<10, "synchronous(FULL)", "wal_autocheckpoint(0)",
+		"journal_size_limit(67108864)") // what a long reader has made of the log is given back
 	if err != nil {
 		return err
 	}
@@ -66,11 +81,24 @@ func openSQLite(_ context.Context, db *DB) error {
 		return err
 	}
 	db.read = &pool{db: read}
-	check, err := sqlitePool(path, 1, -1<<10, "synchronous(FULL)")
+	check, err := sqlitePool(path, 1, -1<<10, "synchronous(FULL)", "busy_timeout(0)")
 	if err != nil {
 		return err
 	}
-	db.checkpoints = newCheckpoints(check, db.log)
+	db.checkpoints = newCheckpoints(check, path+"-wal", db.log)
+	return nil
+}
+
+// openSQLiteToRead opens a database that is there already, whoever else uses it.
+func openSQLiteToRead(db *DB, path string) error {
+	if _, err := os.Stat(path); err != nil {
+		return fmt.Errorf("data directory: %w", err)
+	}
+	read, err := sqlitePool(path, db.config.ReadConns, -8<<10, "query_only(1)")
+	if err != nil {
+		return err
+	}
+	db.read = &pool{db: read}
 	return nil
 }
 

@@ -118,17 +118,33 @@ func (c *conn) row(ctx context.Context, q string, args ...any) *sql.Row {
 type Tx struct {
 	ctx    context.Context // of the statements
 	caller context.Context // of the Read; nil in writes, which no caller's context may end
+	db     *DB             // of the Read; nil in writes
 	conn   *conn
 	pos    Pos
 	rows   []*sql.Rows // opened by the function; those it forgot are closed when it returns
 	over   bool
+	peeks  bool // there is no database behind it
+	single bool // of a ReadOne
+	ran    bool // ... whose statement was run
+	then   []func()
 }
 
-var errOver = errors.New("bug: transaction used after its function returned")
+var (
+	errOver   = errors.New("bug: transaction used after its function returned")
+	errSingle = errors.New("bug: a second statement in ReadOne")
+
+	// ErrPeek answers every statement inside Peek.
+	ErrPeek = errors.New("not in memory")
+)
 
 // Pos is the first of the positions reserved for this write; the i-th is Pos()+i. In a Read it is what Committed was
 // before the snapshot: rows with positions up to this one are all there.
 func (tx *Tx) Pos() Pos { return tx.pos }
+
+// Then has fn called once the write is on disk, before Committed says so and before Wait returns. fn must not block. It is for
+// who is handed a transaction by others and has something to wake; SubmitThen is for who makes the write. When a COMMIT went
+// unanswered fn is not called, though the write may be on disk.
+func (tx *Tx) Then(fn func()) { tx.then = append(tx.then, fn) }
 
 // Exec runs a statement and says how many rows it changed.
 func (tx *Tx) Exec(q string, args ...any) (int64, error) {
@@ -168,6 +184,13 @@ func (tx *Tx) ready(args []any) error {
 	if tx.over {
 		return errOver
 	}
+	if tx.peeks {
+		return ErrPeek
+	}
+	if tx.single && tx.ran {
+		return errSingle
+	}
+	tx.ran = true
 	if tx.caller != nil && tx.caller.Err() != nil {
 		return tx.caller.Err()
 	}

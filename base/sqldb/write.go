@@ -28,20 +28,26 @@ const (
 CREATE TABLE IF NOT EXISTS schema_version (number BIGINT PRIMARY KEY, name TEXT NOT NULL, sum TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS position (id BIGINT PRIMARY KEY, high BIGINT NOT NULL);
 INSERT INTO position (id, high) VALUES (1, 0) ON CONFLICT (id) DO NOTHING;
+CREATE TABLE IF NOT EXISTS epoch (number BIGINT PRIMARY KEY, name TEXT NOT NULL, shared BIGINT NOT NULL,
+	begins BIGINT NOT NULL, at BIGINT NOT NULL);
 `
 )
 
-var (
-	errUnreachable = fault.New(fault.Unknown, "The database cannot be reached, please try again in a moment").WithStatus(503)
-	errDiskFull    = fault.New(fault.Unknown, "The server's disk is full: nothing can be saved until there is room again").WithStatus(503)
-)
+var errUnreachable = fault.New(fault.Unknown, "The database cannot be reached, please try again in a moment").WithStatus(503)
 
-// explain makes a fault of an error that says that the disk is full.
-func (db *DB) explain(err error) error {
-	if db.dialect.full(err) {
-		return errDiskFull.Because(err)
+// prepare looks at the database and readies it.
+func (w *writer) prepare(ctx context.Context) (Pos, error) {
+	if err := w.takeState(ctx); err != nil {
+		return 0, err
 	}
-	return err
+	high, err := w.prepareTables(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if err := w.readEpochs(ctx); err != nil {
+		return 0, fmt.Errorf("read table epoch: %w", err)
+	}
+	return high, nil
 }
 
 // prepareTables makes the tables of this package and reads the last position that was saved.
@@ -118,8 +124,10 @@ func (w *writer) commit() {
 	s := &w.db.stats
 	if err != nil {
 		s.lost.Add(1)
-		w.db.log.Error("a batch of writes was lost", "writes", len(w.batch), "err", err)
 		err = fmt.Errorf("write to the database: %w", w.db.explain(err))
+		w.lost(err)
+	} else {
+		w.kept()
 	}
 	took := time.Since(start)
 	s.batches.Add(1)
@@ -132,18 +140,30 @@ func (w *writer) commit() {
 
 // settle tells everyone in the batch how it ended; err is for all of them.
 func (w *writer) settle(err error) {
+	for _, p := range w.batch {
+		if p.err == nil {
+			p.err = err
+		}
+		if p.after != nil {
+			p.after(p.err)
+		}
+		if p.err == nil {
+			for _, fn := range p.then {
+				fn()
+			}
+		}
+	}
 	last := w.batch[len(w.batch)-1]
 	if !w.undue {
+		w.db.saved.Store(int64(w.saved)) // before the other: who reads that finds this
 		w.db.committed.Store(int64(last.last))
 	}
 	for _, p := range w.batch {
 		w.db.stats.writes.Add(1)
-		if p.err == nil {
-			p.err = err
-		}
 		if p.err != nil {
 			w.db.stats.failed.Add(1)
 		}
+		p.fn, p.after, p.then, p.ctx = nil, nil, nil, nil // who remembers the write for its outcome need not keep what it wrote
 		close(p.done)
 	}
 	clear(w.batch)
@@ -173,7 +193,7 @@ func (w *writer) attempt(grow bool) (err error) {
 	clean := true // nothing has been written in this transaction yet
 	for i := 0; i < len(w.batch); i++ {
 		p := w.batch[i]
-		p.err = nil
+		p.err, p.then = nil, nil
 		if err := w.apply(ctx, p, clean); err != nil {
 			return err
 		}
@@ -214,6 +234,7 @@ func (w *writer) apply(ctx context.Context, p *Pending, clean bool) error {
 	}
 	tx := &Tx{ctx: ctx, conn: w.conn, pos: p.first}
 	p.err = w.db.explain(protect(tx, p.fn))
+	p.then = tx.then
 	tx.end()
 	if p.err == nil && w.db.dialect.aborted != nil && w.db.dialect.aborted(w.conn.sql) {
 		p.err = errors.New("bug: a write did not return the error of a statement")
@@ -303,7 +324,9 @@ func (w *writer) reconnect() error {
 		return err
 	}
 	w.undue = false
-	w.db.log.Info("connected to the database again")
+	if !w.db.full.Load() { // then the connection was fine
+		w.db.log.Info("connected to the database again")
+	}
 	return nil
 }
 

@@ -35,7 +35,7 @@ type Group struct {
 
 	mu      sync.Mutex // guards what follows; held for moments
 	stopped bool
-	status  map[string]*Status
+	status  map[string]*Status // bounded: the program knows few names
 }
 
 // Status is what is known of the tasks of one name.

@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// report replaces this engine's table in a Markdown file, between two comments, and leaves the rest as it is.
-func report(o options, results []result) error {
-	engine := "sqlite"
-	if o.database != "" {
-		engine = "postgres"
+// report replaces a table in a Markdown file, between two comments, and leaves the rest as it is. Where nothing was measured the
+// table stays.
+func report(o options, engine string, figures []figure) error {
+	if len(figures) == 0 {
+		return nil
 	}
 	begin, end := fmt.Sprintf("<!-- %s: made by freehold-load -->\n", engine), fmt.Sprintf("<!-- %s: end -->\n", engine)
 	old, err := os.ReadFile(o.out)
@@ -27,22 +27,27 @@ func report(o options, results []result) error {
 	head, rest, found := strings.Cut(string(old), begin)
 	b.WriteString(head)
 	b.WriteString(begin)
-	fmt.Fprintf(&b, "\n%s, %d messages each, %s, commit %s, %s\n\n", engine, results[0].messages, machine(), commit(), time.Now().UTC().Format("2006-01-02"))
-	b.WriteString("| scenario | messages/s | server CPU per message | send p50 | send p99 | arrival p50 | arrival p99 | memory |\n|---|---|---|---|---|---|---|---|\n")
-	for _, r := range results {
-		arrive50, arrive99 := "-", "-"
-		if len(r.arrive) > 0 {
-			arrive50, arrive99 = r.arrive.at(50).String(), r.arrive.at(99).String()
+	fmt.Fprintf(&b, "\n%s, %s (load average before: %s), commit %s, %s\n\n", engine, machine(), o.busy, commit(), time.Now().UTC().Format("2006-01-02"))
+	b.WriteString("| work | measured | target | |\n|---|---|---|---|\n")
+	for i, f := range figures {
+		work, verdict := f.work, ""
+		if i > 0 && figures[i-1].work == work {
+			work = ""
 		}
-		fmt.Fprintf(&b, "| %s | %.0f | %.3f ms | %s | %s | %s | %s | %.0f MiB |\n",
-			r.what, r.perSecond, milliseconds(r.cpu), r.send.at(50), r.send.at(99), arrive50, arrive99, r.memory)
+		switch {
+		case !f.met:
+			verdict = "**not met**"
+		case f.target != "":
+			verdict = "met"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", work, f.measured, f.target, verdict)
 	}
 	b.WriteString("\n" + end)
 	if found {
 		_, after, _ := strings.Cut(rest, end)
 		b.WriteString(after)
 	}
-	return os.WriteFile(o.out, b.Bytes(), 0o644)
+	return os.WriteFile(o.out, b.Bytes(), 0o644) // #nosec G306 -- a page of the documentation
 }
 
 func machine() string {
@@ -56,6 +61,16 @@ func machine() string {
 		}
 	}
 	return fmt.Sprintf("%d x %s shared with the generator", runtime.NumCPU(), model)
+}
+
+// load is how busy the machine is, as processors' worth of work over the last minute.
+func load() string {
+	b, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	minute, _, _ := strings.Cut(string(b), " ")
+	return minute
 }
 
 func commit() string {

@@ -1,163 +1,213 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha1" // what /_synapse/admin/v1/register asks for
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
+	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
 
 // server is the process under load.
 type server struct {
-	url    string
-	cmd    *exec.Cmd
-	dir    string
-	client *http.Client
+	address string
+	cmd     *exec.Cmd
+	dir     string
+	took    time.Duration // from its start until /versions was answered
+	said    *log
 }
 
-const (
-	secret  = "freehold-load"
-	address = "127.0.0.1:18008"
-)
+const secret = "freehold-load"
 
-// start starts the server and waits until it serves.
-func start(ctx context.Context, o options) (*server, error) {
-	dir, err := os.MkdirTemp("", "freehold-load-")
-	if err != nil {
-		return nil, err
-	}
-	s := &server{url: "http://" + address, dir: dir, client: &http.Client{
-		Transport: &http.Transport{MaxIdleConnsPerHost: 1000, DisableCompression: true},
-	}}
-	s.cmd = exec.CommandContext(ctx, o.program, "serve")
-	s.cmd.Env = append(os.Environ(),
-		"FREEHOLD_DATA_DIR="+dir, "FREEHOLD_LISTEN_CLIENT="+address, "FREEHOLD_LISTEN_FEDERATION=",
-		"FREEHOLD_REGISTRATION_SHARED_SECRET="+secret, "FREEHOLD_RATE_LIMITS=off", "FREEHOLD_PASSWORD_HASHING=fast",
-		"FREEHOLD_DATABASE_URL="+o.database, "FREEHOLD_LOG_LEVEL=warn")
-	s.cmd.Stdout = io.Discard
-	s.cmd.Stderr = os.Stderr
-	if err := s.cmd.Start(); err != nil {
-		return nil, err
-	}
-	for range 100 {
-		if _, err := s.get(ctx, "/health"); err == nil {
-			return s, nil
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
-	s.stop()
-	return nil, errors.New("the server does not begin to serve")
-}
-
-func (s *server) stop() {
-	_ = s.cmd.Process.Signal(syscall.SIGTERM)
-	_ = s.cmd.Wait()
-	_ = os.RemoveAll(s.dir)
-}
-
-func (s *server) get(ctx context.Context, path string) ([]byte, error) {
-	return s.do(ctx, http.MethodGet, path, "", nil)
-}
-
-// do makes one request; any answer but 200 is an error.
-func (s *server) do(ctx context.Context, method, path, token string, body any) ([]byte, error) {
-	var in io.Reader
-	if body != nil {
-		raw, ok := body.([]byte)
-		if !ok {
-			var err error
-			if raw, err = json.Marshal(body); err != nil {
-				return nil, err
-			}
-		}
-		in = bytes.NewReader(raw)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, s.url+path, in)
-	if err != nil {
-		return nil, err
-	}
-	if token != "" {
-		req.Header.Set("Authorization", "Bearer "+token)
-	}
-	resp, err := s.client.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	out, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s %s: %d %s", method, path, resp.StatusCode, out)
-	}
-	return out, err
-}
-
-// call is do with the answer decoded.
-func (s *server) call(ctx context.Context, method, path, token string, body, answer any) error {
-	raw, err := s.do(ctx, method, path, token, body)
+// start starts the server on the lab's data directory and waits until it answers.
+func (l *lab) start(ctx context.Context) error {
+	address, err := freeAddress(ctx)
 	if err != nil {
 		return err
 	}
-	return json.Unmarshal(raw, answer)
+	s := &server{address: address, dir: l.dir}
+	s.cmd = exec.CommandContext(ctx, l.program, "serve") // #nosec G204 -- the program to measure
+	s.cmd.Env = append(os.Environ(),
+		"FREEHOLD_DATA_DIR="+l.dir, "FREEHOLD_LISTEN_CLIENT="+address, "FREEHOLD_LISTEN_FEDERATION=",
+		"FREEHOLD_REGISTRATION_SHARED_SECRET="+secret, "FREEHOLD_RATE_LIMITS=off", "FREEHOLD_PASSWORD_HASHING=fast",
+		"FREEHOLD_DATABASE_URL="+l.database, "FREEHOLD_LOG_LEVEL=warn", "FREEHOLD_LOG_FORMAT=text")
+	s.cmd.Env = append(s.cmd.Env, l.env...)
+	s.cmd.Stdout = io.Discard
+	s.said = &log{to: os.Stderr}
+	s.cmd.Stderr = s.said
+	began := time.Now()
+	if err := s.cmd.Start(); err != nil {
+		return err
+	}
+	l.server = s
+	l.pid.Store(int64(s.cmd.Process.Pid))
+	for time.Since(began) < 30*time.Second && ctx.Err() == nil {
+		if c, err := net.DialTimeout("tcp", address, time.Second); err == nil {
+			conn := newConn(c, address)
+			_, err := conn.do("GET", "/_matrix/client/versions", "", nil)
+			conn.close()
+			if err == nil {
+				s.took = time.Since(began)
+				return nil
+			}
+		}
+		time.Sleep(time.Millisecond)
+	}
+	l.stop()
+	return errors.New("the server does not begin to serve")
 }
 
-// register makes an account and returns its access token.
-func (s *server) register(ctx context.Context, name string) (string, error) {
-	var nonce struct{ Nonce string }
-	if err := s.call(ctx, http.MethodGet, "/_synapse/admin/v1/register", "", nil, &nonce); err != nil {
+// log passes on what the server says, but for the greeting of an empty server, and counts it.
+type log struct {
+	to       io.Writer
+	warnings atomic.Int64
+}
+
+func (l *log) Write(b []byte) (int, error) {
+	if bytes.Contains(b, []byte("Welcome to Freehold")) {
+		return len(b), nil
+	}
+	l.warnings.Add(1)
+	return l.to.Write(b)
+}
+
+// freeAddress is an address nobody listens on.
+func freeAddress(ctx context.Context) (string, error) {
+	n, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
 		return "", err
 	}
-	const password = "load-load-load"
-	mac := hmac.New(sha1.New, []byte(secret))
-	mac.Write([]byte(strings.Join([]string{nonce.Nonce, name, password, "notadmin"}, "\x00")))
-	var account struct {
-		Token string `json:"access_token"`
-	}
-	err := s.call(ctx, http.MethodPost, "/_synapse/admin/v1/register", "", map[string]any{
-		"nonce": nonce.Nonce, "username": name, "password": password, "admin": false, "mac": hex.EncodeToString(mac.Sum(nil)),
-	}, &account)
-	return account.Token, err
+	defer n.Close()
+	return n.Addr().String(), nil
 }
 
-// usage is what the server process has used so far.
-type usage struct {
-	cpu    float64 // seconds
-	memory float64 // bytes resident
+func (l *lab) stop() {
+	if l.server == nil {
+		return
+	}
+	_ = l.server.cmd.Process.Signal(syscall.SIGTERM)
+	_ = l.server.cmd.Wait()
+	l.server = nil
 }
 
-func (s *server) usage(ctx context.Context) (usage, error) {
-	raw, err := s.get(ctx, "/metrics")
-	if err != nil {
-		return usage{}, err
+// restart starts the server anew, with nothing in its memory.
+func (l *lab) restart(ctx context.Context) error {
+	l.stop()
+	return l.start(ctx)
+}
+
+// cpu is the processor time the server has used so far, in nanoseconds: the sum of its threads, which the Go runtime
+// does not end.
+func (s *server) cpu() (time.Duration, error) {
+	threads, err := filepath.Glob(s.proc("task/*/schedstat"))
+	if err != nil || len(threads) == 0 {
+		return 0, errors.New("cannot read the server's processor time; is this Linux?")
 	}
-	var u usage
-	for lines := bufio.NewScanner(bytes.NewReader(raw)); lines.Scan(); {
-		name, value, _ := strings.Cut(lines.Text(), " ")
-		n, err := strconv.ParseFloat(value, 64)
+	var sum time.Duration
+	for _, path := range threads {
+		b, err := os.ReadFile(path)
 		if err != nil {
+			return 0, err
+		}
+		ran, _, _ := strings.Cut(string(b), " ")
+		n, err := strconv.ParseInt(ran, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("%s: %w", path, err)
+		}
+		sum += time.Duration(n)
+	}
+	return sum, nil
+}
+
+func (s *server) proc(name string) string {
+	return filepath.Join("/proc", strconv.Itoa(s.cmd.Process.Pid), name)
+}
+
+// memory is how much is resident, and the most that was since forgetPeak; in bytes.
+func (s *server) memory() (now, peak float64, err error) {
+	b, err := os.ReadFile(s.proc("status"))
+	if err != nil {
+		return 0, 0, err
+	}
+	for line := range strings.Lines(string(b)) {
+		f := strings.Fields(line)
+		if len(f) < 2 {
 			continue
 		}
-		switch name {
-		case "process_cpu_seconds_total":
-			u.cpu = n
-		case "process_resident_memory_bytes":
-			u.memory = n
+		n, _ := strconv.ParseFloat(f[1], 64)
+		switch f[0] {
+		case "VmRSS:":
+			now = n * 1024
+		case "VmHWM:":
+			peak = n * 1024
 		}
 	}
-	if u.cpu == 0 {
-		return u, errors.New("the server's metrics do not say what it used")
+	return now, peak, nil
+}
+
+// forgetPeak makes the peak begin anew from what is resident now.
+func (s *server) forgetPeak() error {
+	return os.WriteFile(s.proc("clear_refs"), []byte("5"), 0)
+}
+
+// work measures fn: the processor time the server uses meanwhile. With -profiles, it is profiled too.
+func (l *lab) work(ctx context.Context, name string, fn func() error) (time.Duration, error) {
+	profiled, err := l.profile(ctx, name)
+	if err != nil {
+		return 0, err
 	}
-	return u, nil
+	before, err := l.server.cpu()
+	if err != nil {
+		return 0, err
+	}
+	if err := fn(); err != nil {
+		return 0, err
+	}
+	after, err := l.server.cpu()
+	profiled()
+	return after - before, err
+}
+
+// profile takes a CPU profile of the server, over its admin socket, until the returned function is called; then one of
+// its memory.
+func (l *lab) profile(ctx context.Context, name string) (end func(), err error) {
+	if l.profiles == "" {
+		return func() {}, nil
+	}
+	if err := os.MkdirAll(l.profiles, 0o755); err != nil { // #nosec G301 -- nothing secret
+		return nil, err
+	}
+	if _, err := l.debug(ctx, "POST", "cpu"); err != nil {
+		return nil, err
+	}
+	return func() {
+		for _, kind := range []string{"cpu", "heap"} {
+			raw, err := l.debug(ctx, "GET", kind)
+			if err == nil {
+				err = os.WriteFile(filepath.Join(l.profiles, name+"."+kind), raw, 0o644) // #nosec G306 -- nothing secret
+			}
+			if err != nil {
+				fmt.Fprintln(os.Stderr, "no profile:", err)
+			}
+		}
+	}, nil
+}
+
+// debug asks the server's admin socket about the program.
+func (l *lab) debug(ctx context.Context, method, what string) ([]byte, error) {
+	c, err := new(net.Dialer).DialContext(ctx, "unix", filepath.Join(l.dir, "admin.sock"))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = c.Close() }()
+	return newConn(c, "freehold").do(method, "/debug/"+what, "", nil)
 }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-
-	"freehold.example/server"
 )
 
 // Exit statuses.
@@ -25,9 +23,22 @@ const help = `freehold is a Matrix homeserver.
 
   freehold [serve] [--setting value ...]   run the server
   freehold user add NAME [--admin]         make an account on the running server
+  freehold user rescue NAME                let somebody in again, also while the server is stopped
   freehold user list                       list the accounts
   freehold user invite [--uses N] [--days N]
                                            make a registration token to give to somebody
+  freehold doctor [--deep]                 say what will not work, and what to do
+  freehold doctor federation SERVER        try the way to another server, step by step
+  freehold budget [--json]                 say what stops, for whom and when, without what lies outside
+  freehold drill [--for 30m] [--scope outside|all-peers|names|time]
+                                           cut the running server off for so long, and report how it fared
+  freehold drill stop|status|list|report|verify
+  freehold backup [--to FILE]              write the whole server into one file, while it runs
+  freehold restore FILE                    make a server of that file
+  freehold status                          what the server says of itself, whatever state it is in
+  freehold logs [-f]                       the last lines of its log
+  freehold config check|apply FILE         try other settings; they undo themselves unless they are confirmed
+  freehold config confirm|history|rollback [N]
   freehold version                         print the version
 
 Settings come from a TOML file (FREEHOLD_CONFIG or --config), from the environment (FREEHOLD_SERVER_NAME) and from
@@ -48,8 +59,24 @@ func run(ctx context.Context, c console, args []string) int {
 		err = serve(ctx, c, args)
 	case "user":
 		err = user(ctx, c, args)
+	case "doctor":
+		err = examine(ctx, c, args)
+	case "drill":
+		err = rehearse(ctx, c, args)
+	case "budget":
+		err = showBudget(ctx, c, args)
+	case "backup":
+		err = backup(ctx, c, args)
+	case "restore":
+		err = restore(ctx, c, args)
+	case "status":
+		err = status(ctx, c, args)
+	case "logs":
+		err = logs(ctx, c, args)
+	case "config":
+		err = configuration(ctx, c, args)
 	case "version":
-		_, err = fmt.Fprintln(c.out, "freehold", server.Version())
+		err = version(c)
 	case "help":
 		_, err = fmt.Fprint(c.out, help)
 	default:
@@ -63,7 +90,9 @@ func run(ctx context.Context, c console, args []string) int {
 		fmt.Fprintf(c.err, "freehold: %s\n", strings.TrimSuffix(u.Error(), "\n"))
 		return exitUsage
 	}
-	fmt.Fprintln(c.err, "freehold:", err)
+	if !errors.Is(err, errUnwell) {
+		fmt.Fprintln(c.err, "freehold:", err)
+	}
 	return exitFailed
 }
 

@@ -32,6 +32,13 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			e.Setenv("FREEHOLD_LISTEN_CLIENT", addr)
+			e.Setenv("FREEHOLD_LISTEN_FEDERATION", "")
+			for _, name := range []string{"CLIENTS", "HERE", "THERE"} { // for a second server, and for servers among themselves
+				if addr, err = freeAddr(); err != nil {
+					return err
+				}
+				e.Setenv(name, addr)
+			}
 			e.Setenv("FREEHOLD_PASSWORD_HASHING", "fast")
 			return nil
 		},

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"freehold.example/server"
+	"freehold.example/server/keep"
+	"freehold.example/web"
 )
 
 // serve runs the server until ctx ends.
@@ -17,25 +19,21 @@ func serve(ctx context.Context, c console, args []string) error {
 		fmt.Fprint(c.out, settingsHelp())
 		return nil
 	}
-	config, err := server.Load(args, c.environ)
-	if errors.Is(err, server.ErrUsage) {
-		return usage(err.Error() + "; \"freehold serve --help\" lists the settings")
-	}
-	if err != nil {
-		return usage(err.Error())
-	}
 	for _, name := range server.UnknownEnv(c.environ) {
 		fmt.Fprintf(c.err, "freehold: the environment has %s, which is no setting of this version\n", name)
 	}
-	config.Out = c.err
+	config := keep.Config{Args: args, Environ: c.environ, Out: c.err, App: web.Files(), Again: keep.Anew}
 	if strings.HasPrefix(os.Args[0], "./") {
 		config.Program = os.Args[0] // it is not on the PATH of who follows the README
 	}
-	s, err := server.New(ctx, config)
-	if err != nil {
-		return err
+	err := keep.Run(ctx, config)
+	switch {
+	case errors.Is(err, server.ErrUsage):
+		return usage(err.Error() + "; \"freehold serve --help\" lists the settings")
+	case errors.Is(err, keep.ErrSettings):
+		return usage(err.Error())
 	}
-	return s.Run(ctx)
+	return err
 }
 
 // settingsHelp lists the flags with their defaults.

@@ -20,10 +20,14 @@ import (
 	"time"
 
 	"freehold.example/api/socket"
+	"freehold.example/core/account"
 	"freehold.example/server"
+	"freehold.example/server/keep"
 )
 
 const userUsage = usage(`freehold user add NAME [--admin] [--password-file FILE]
+       freehold user rescue NAME [--admin] [--keep-password] [--sign-out] [--password-file FILE]
+                                 let somebody in again: a new password, unlocked; also while the server is stopped
        freehold user list
        freehold user invite [--uses N] [--days N]
 Every one takes --data-dir DIR (or FREEHOLD_DATA_DIR, or FREEHOLD_CONFIG): where the running server keeps its data.`)
@@ -40,6 +44,8 @@ func user(ctx context.Context, c console, args []string) error {
 	config := flags.String("config", "", "")
 	admin := flags.Bool("admin", false, "")
 	file := flags.String("password-file", "", "")
+	keepPassword := flags.Bool("keep-password", false, "")
+	signOut := flags.Bool("sign-out", false, "")
 	uses := flags.Int64("uses", 1, "")
 	days := flags.Int("days", 7, "")
 	positional, err := parseMixed(flags, args)
@@ -53,6 +59,14 @@ func user(ctx context.Context, c console, args []string) error {
 	switch {
 	case name == "add" && len(positional) == 1:
 		return addUser(ctx, c, s, positional[0], *file, *admin)
+	case name == "rescue" && len(positional) == 1:
+		r := account.Rescue{Name: positional[0], Admin: *admin, SignOut: *signOut}
+		if !*keepPassword {
+			if r.Password, err = readPassword(ctx, c, *file); err != nil {
+				return err
+			}
+		}
+		return rescue(ctx, c, s, r)
 	case name == "list" && len(positional) == 0:
 		return listUsers(ctx, c, s)
 	case name == "invite" && len(positional) == 0:
@@ -89,6 +103,26 @@ func addUser(ctx context.Context, c console, s *runningServer, name, file string
 		return err
 	}
 	fmt.Fprintln(c.out, resp.ID)
+	return nil
+}
+
+// rescue lets somebody in again, by way of the running server or without one.
+func rescue(ctx context.Context, c console, s *runningServer, r account.Rescue) error {
+	var resp socket.AddUserResponse
+	err := s.call(ctx, "POST", "/users/"+url.PathEscape(r.Name)+"/rescue", socket.RescueRequest{Password: r.Password, Admin: r.Admin, SignOut: r.SignOut}, &resp)
+	if errors.Is(err, errStopped) {
+		config, wrong := keep.Load(s.args, c.environ)
+		if wrong != nil { // where the database is can be said all the same
+			fmt.Fprintf(c.err, "freehold: %v\n", wrong)
+			config = server.Defaults()
+		}
+		config.DataDir, config.Out = s.dir, c.err
+		resp.ID, err = server.RescueStopped(ctx, config, r)
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(c.out, "%s can sign in again.\n", resp.ID)
 	return nil
 }
 
@@ -148,9 +182,13 @@ func listUsers(ctx context.Context, c console, s *runningServer) error {
 	}
 }
 
+// errStopped says that nobody answers on the admin socket.
+var errStopped = errors.New("no server is running")
+
 // runningServer is a server that is reached over its admin socket.
 type runningServer struct {
 	dir  string
+	args []string // that found it
 	http *http.Client
 }
 
@@ -162,14 +200,14 @@ func dialServer(c console, dir, config string) (*runningServer, error) {
 	if dir != "" {
 		args = append(args, "--data-dir", dir)
 	}
-	settings, err := server.Load(args, c.environ)
+	home, err := keep.Home(args, c.environ)
 	if err != nil {
 		return nil, err
 	}
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return server.DialAdmin(ctx, settings.DataDir)
+		return server.DialAdmin(ctx, home)
 	}
-	return &runningServer{dir: settings.DataDir, http: &http.Client{
+	return &runningServer{dir: home, args: args, http: &http.Client{
 		Transport: &http.Transport{DialContext: dial},
 		Timeout:   time.Minute,
 	}}, nil
@@ -181,17 +219,12 @@ func (s *runningServer) call(ctx context.Context, method, path string, body, int
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://freehold"+path, bytes.NewReader(data))
+	req, err := http.NewRequestWithContext(ctx, method, "http://freehold"+path, bytes.NewReader(data)) //nolint:gosec // it goes to the unix socket, whatever the path
 	if err != nil {
 		return err
 	}
-	resp, err := s.http.Do(req)
-	switch {
-	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("no server is running with its data in %s; start it with `freehold serve`, or name the directory with --data-dir", s.dir)
-	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("the server with its data in %s belongs to another user; run this as that user", s.dir)
-	case err != nil:
+	resp, err := s.do(req)
+	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
@@ -207,4 +240,16 @@ func (s *runningServer) call(ctx context.Context, method, path string, body, int
 		return errors.New(fault.Error)
 	}
 	return json.Unmarshal(answer, into)
+}
+
+// do sends a request and explains why nobody takes it.
+func (s *runningServer) do(req *http.Request) (*http.Response, error) {
+	resp, err := s.http.Do(req) //nolint:gosec // it goes to the unix socket, whatever the path
+	switch {
+	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED):
+		return nil, fmt.Errorf("%w with its data in %s; start it with `freehold serve`, or name the directory with --data-dir", errStopped, s.dir)
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("the server with its data in %s belongs to another user; run this as that user", s.dir)
+	}
+	return resp, err
 }

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"freehold.example/base/limit"
 	"freehold.example/base/sqldb"
 	"freehold.example/matrix/fault"
 	"freehold.example/matrix/id"
@@ -42,21 +43,29 @@ type Config struct {
 	ServerName id.Server
 
 	Registration Registration // Token unless told otherwise
+	Reserved     []string     // local parts that nobody may register: the server's own
 	SharedSecret string       // of /_synapse/admin/v1/register; empty: off
 
 	FastHashing bool // weak and quick passwords, for tests only
-	Hashers     int  // password hashes computed at once; half of the processors unless told otherwise
-	HashQueue   int  // callers that may wait for one; 64 unless told otherwise
+	// limit: passwords hashed at once | half of the processors, 19 MiB each, and 64 who wait | 429 with Retry-After
+	Hashers   int // password hashes computed at once; half of the processors unless told otherwise
+	HashQueue int // callers that may wait for one; 64 unless told otherwise
 
 	AccessLifetime time.Duration // of access tokens that come with a refresh token; 1 h unless told otherwise
-	CachedSessions int           // 32,768 unless told otherwise
-	MinPassword    int           // characters that users must give at least; 6 unless told otherwise
+	// limit: sessions in memory | 32,768 of at most 1 KiB | any others are read again
+	CachedSessions int // 32,768 unless told otherwise
+	MinPassword    int // characters that users must give at least; 6 unless told otherwise
+
+	Limits *limit.Limits // of guesses; nil: none
 
 	DropDevice    []DeviceHook // called for each device that is removed
+	NewPassword   []DeviceHook // called when a password is changed, with the device that did it, or ""
 	DeviceChanged []DeviceHook // called for each device that is made, renamed or removed: others must hear of it
 	Wake          func(topics ...string)
-	// LeaveRooms makes a deactivated user leave everything, after the deactivation has been committed; nil: nothing is done.
-	LeaveRooms func(ctx context.Context, user id.User) error
+	// Depart takes a user whose account has been closed out of the rest of the server: out of her rooms, with what is kept
+	// of her. It is called after the deactivation has been committed, and again until it has succeeded once, over restarts
+	// too. nil: nothing is done.
+	Depart func(ctx context.Context, user id.User) error
 }
 
 // Check names the field that is wrong.
@@ -80,6 +89,7 @@ type Accounts struct {
 	sessions *sessionCache
 	confirm  *confirmations
 	seen     *seenLog
+	erased   erasures
 	nonces   *nonces
 }
 

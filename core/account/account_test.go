@@ -294,7 +294,7 @@ func TestInvitations(t *testing.T) {
 		}
 		valid := func(token string) bool {
 			t.Helper()
-			ok, err := a.Invited(t.Context(), token)
+			ok, err := a.Invited(t.Context(), token, netip.Addr{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -7,7 +7,7 @@ import (
 )
 
 // sessionCache remembers which token is whose. It holds only sessions that are in the database; the generation keeps a
-// session that was read before a removal from being put in after it.
+// session that was read before a removal from being put in after it. It is bounded by limit.
 type sessionCache struct {
 	limit int
 

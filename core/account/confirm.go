@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -26,12 +27,14 @@ const (
 
 const (
 	confirmFor = 15 * time.Minute // how long a session of user-interactive authentication lives
-	confirmMax = 4096             // how many there may be at once, of users and of strangers each; the oldest makes room
+	// limit: sessions of user-interactive authentication | %d of users and as many of strangers, of at most 1 KiB | the oldest goes
+	confirmMax = 4096 // how many there may be at once, of users and of strangers each; the oldest makes room
 )
 
 // Operation is what somebody must prove to be allowed to do.
 type Operation struct {
 	User   id.User    // who does it; "" at registration
+	From   netip.Addr // from where; guesses at a password are counted by it
 	Name   string     // method and path with what it names, such as "DELETE /devices/ABC"
 	Params any        // the request without its auth, as JSON has it
 	Flows  [][]string // the ways to be allowed; each is the stages to complete, in order
@@ -54,7 +57,7 @@ type confirmation struct {
 	stranger  bool
 }
 
-// confirmations are the sessions that are open. They are in memory only: after a restart a client is asked again.
+// confirmations are the sessions that are open, bounded by confirmMax. They are in memory only: after a restart a client is asked again.
 type confirmations struct {
 	now func() time.Time
 	key [32]byte // of the hashes, so that they are of no use to anybody who reads the memory of another run
@@ -188,7 +191,7 @@ func (a *Accounts) stage(ctx context.Context, op Operation, auth *csapi.Auth, s 
 	switch auth.Type {
 	case StageDummy:
 	case StageToken:
-		valid, err := a.Invited(ctx, auth.Token)
+		valid, err := a.Invited(ctx, auth.Token, op.From)
 		if err != nil {
 			return nil, err
 		}
@@ -210,7 +213,7 @@ func (a *Accounts) stage(ctx context.Context, op Operation, auth *csapi.Auth, s 
 		if user, ok := a.Named(name); !ok || user != op.User {
 			return nil, fault.New(fault.Forbidden, "Only you yourself can confirm this")
 		}
-		_, err := a.prove(ctx, name, auth.Password)
+		_, err := a.prove(ctx, name, auth.Password, op.From)
 		if fault.Is(err, fault.Forbidden) {
 			return fault.New(fault.Forbidden, "The password is wrong"), nil
 		}

@@ -2,7 +2,10 @@ package account
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -97,6 +100,36 @@ func TestConfirm(t *testing.T) {
 	c.add(confirmFor)
 	if f = try(two, &csapi.Auth{Type: StageDummy, Session: f.Extra["session"].(string)}); f == nil {
 		t.Error("want an expired session to be forgotten")
+	}
+}
+
+// What is kept of a request that waits for its confirmation are keyed hashes: no password, in no form that can be guessed at
+// without the memory of this process.
+func TestConfirmationsHoldNoPassword(t *testing.T) {
+	a, _ := open(t, sqldbtest.SQLite(t, schema.FS), Config{})
+	register(t, a, "alice")
+	secrets := []string{"new secret", "secret alice", "wrong secret"}
+	op := Operation{
+		User: "@alice:s1", Name: "POST /account/password", Flows: [][]string{{StagePassword, StageDummy}},
+		Params: csapi.PasswordRequest{NewPassword: secrets[0]},
+	}
+	for _, p := range secrets[1:] {
+		_, err := a.Confirm(t.Context(), op, &csapi.Auth{Type: StagePassword, User: "alice", Password: p})
+		if err == nil {
+			t.Fatal("a stage was skipped")
+		}
+	}
+	if len(a.confirm.byID) != 2 {
+		t.Fatalf("got %d sessions, want 2", len(a.confirm.byID))
+	}
+	for _, e := range a.confirm.byID {
+		kept := fmt.Sprintf("%+v", *e.Value.(*confirmation))
+		for _, p := range secrets {
+			digest := sha256.Sum256([]byte(p))
+			if strings.Contains(kept, p) || strings.Contains(kept, fmt.Sprint(digest)) {
+				t.Errorf("%q is in %s", p, kept)
+			}
+		}
 	}
 }
 

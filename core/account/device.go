@@ -15,8 +15,10 @@ import (
 )
 
 const (
-	maxDevices    = 1000 // of one user
-	maxDeviceName = 256  // bytes
+	// limit: devices of one user | %d | one that has been away for three months goes, else refused
+	maxDevices    = 1000                // of one user
+	abandoned     = 90 * 24 * time.Hour // a device that has not been seen for so long makes room for a new one when there is none
+	maxDeviceName = 256                 // bytes
 )
 
 // Device is one of a user's devices.
@@ -143,6 +145,9 @@ func (a *Accounts) removeAllBut(tx *sqldb.Tx, user id.User, keep id.Device) erro
 
 func (a *Accounts) remove(tx *sqldb.Tx, user id.User, devices []id.Device) error {
 	for _, d := range devices {
+		if d == "" {
+			continue // no device: it would stand for all of them
+		}
 		if err := endSessions(tx, user, d); err != nil {
 			return err
 		}
@@ -152,6 +157,9 @@ func (a *Accounts) remove(tx *sqldb.Tx, user id.User, devices []id.Device) error
 		}
 		if n == 0 {
 			continue
+		}
+		if _, err := tx.Exec(sqlDropDehydrated, user, d); err != nil {
+			return err
 		}
 		for _, drop := range a.DropDevice {
 			if err := drop(tx, user, d); err != nil {
@@ -179,9 +187,27 @@ func (a *Accounts) ensure(tx *sqldb.Tx, user id.User, device id.Device, name str
 	case added == 0:
 		return endSessions(tx, user, device)
 	case n >= maxDevices:
-		return fault.New(fault.ResourceLimitExceeded, "You have too many devices; please sign some of them out")
+		if err := a.removeAbandoned(tx, user, device); err != nil {
+			return err
+		}
 	}
 	return a.changed(tx, user, device)
+}
+
+// removeAbandoned makes room for a new device: the one that has been away the longest goes, if it has been away for months.
+// A device in use is never removed for another: then it is the new one that is refused.
+func (a *Accounts) removeAbandoned(tx *sqldb.Tx, user id.User, except id.Device) error {
+	var oldest id.Device
+	var last int64
+	err := tx.Row(`SELECT device_id, CASE WHEN seen > created THEN seen ELSE created END AS last FROM account_device
+		WHERE user_id = $1 AND device_id <> $2 ORDER BY last, device_id LIMIT 1`, user, except).Scan(&oldest, &last)
+	if err != nil {
+		return fmt.Errorf("find the device that has been away the longest: %w", err)
+	}
+	if last > a.Now().Add(-abandoned).UnixMilli() {
+		return fault.New(fault.ResourceLimitExceeded, "You have too many devices; please sign some of them out")
+	}
+	return a.remove(tx, user, []id.Device{oldest})
 }
 
 func (a *Accounts) changed(tx *sqldb.Tx, user id.User, device id.Device) error {

@@ -6,8 +6,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
+	"freehold.example/base/limit"
 	"freehold.example/base/sqldb"
 	"freehold.example/matrix/fault"
 )
@@ -18,7 +20,7 @@ const maxInvitation = 64
 // Invitation is a token that lets people register.
 type Invitation struct {
 	Token     string    // letters, digits and . _ ~ -; "": made up by Invite
-	Allowed   int64     // how many accounts may be made with it; 0: any number
+	Allowed   int64     // how many accounts may be made with it; 0: any number; Nobody: none
 	Completed int64     // how many were
 	Expires   time.Time // zero: never
 }
@@ -30,17 +32,14 @@ func (a *Accounts) Invite(ctx context.Context, inv Invitation) (string, error) {
 	if inv.Token == "" {
 		inv.Token = rand.Text()
 	}
-	if !invitationAllowed(inv.Token) || inv.Allowed < 0 {
+	if !invitationAllowed(inv.Token) {
 		return "", fault.New(fault.InvalidParam, "A registration token has 1 to 64 letters, digits and . _ ~ -")
 	}
-	var allowed, expires any
-	if inv.Allowed > 0 {
-		allowed = inv.Allowed
+	allowed, expires, err := inv.columns()
+	if err != nil {
+		return "", err
 	}
-	if !inv.Expires.IsZero() {
-		expires = inv.Expires.UnixMilli()
-	}
-	err := a.DB.Write(ctx, func(tx *sqldb.Tx) error {
+	err = a.DB.Write(ctx, func(tx *sqldb.Tx) error {
 		n, err := tx.Exec(`INSERT INTO registration_token (token, allowed, completed, expires, created)
 			VALUES ($1, $2, 0, $3, $4) ON CONFLICT (token) DO NOTHING`, inv.Token, allowed, expires, a.now())
 		if err == nil && n == 0 {
@@ -51,8 +50,20 @@ func (a *Accounts) Invite(ctx context.Context, inv Invitation) (string, error) {
 	return inv.Token, err
 }
 
-// Invited says whether a registration token could be used now.
-func (a *Accounts) Invited(ctx context.Context, token string) (bool, error) {
+// Invited says whether a registration token could be used now. from is who asks: wrong tokens are counted as guesses.
+func (a *Accounts) Invited(ctx context.Context, token string, from netip.Addr) (bool, error) {
+	addr := limit.Addr(from)
+	if err := a.Limits.Spend(limit.Guess, addr, 1); err != nil {
+		return false, err
+	}
+	valid, err := a.invited(ctx, token)
+	if valid || err != nil {
+		a.Limits.GiveBack(limit.Guess, addr)
+	}
+	return valid, err
+}
+
+func (a *Accounts) invited(ctx context.Context, token string) (bool, error) {
 	if !invitationAllowed(token) {
 		return false, nil
 	}

@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"crypto/rand"
+	"net/netip"
 
 	"freehold.example/base/sqldb"
 	"freehold.example/matrix/fault"
@@ -25,12 +26,13 @@ type DeviceRequest struct {
 type LoginRequest struct {
 	Name     string // as typed: a whole user id or a local part, in any case
 	Password string
+	From     netip.Addr // whose guesses are counted together
 	DeviceRequest
 }
 
 // Login opens a session. Logging in to a device that exists takes it over: its sessions end, its keys and messages stay.
 func (a *Accounts) Login(ctx context.Context, r LoginRequest) (*Grant, error) {
-	acc, err := a.prove(ctx, r.Name, r.Password)
+	acc, err := a.prove(ctx, r.Name, r.Password, r.From)
 	if err != nil {
 		return nil, err
 	}
@@ -66,9 +68,17 @@ func (a *Accounts) Login(ctx context.Context, r LoginRequest) (*Grant, error) {
 }
 
 // prove finds the account that name and password belong to. It takes as long when there is none.
-func (a *Accounts) prove(ctx context.Context, name, password string) (*Account, error) {
+func (a *Accounts) prove(ctx context.Context, name, password string, from netip.Addr) (*Account, error) {
+	if err := a.hash.crowded(); err != nil {
+		return nil, err
+	}
 	var acc *Account
-	if user, ok := a.Named(name); ok {
+	user, ok := a.Named(name)
+	right, err := a.guess(ctx, user, from)
+	if err != nil {
+		return nil, err
+	}
+	if ok {
 		err := a.DB.Read(ctx, func(tx *sqldb.Tx) (err error) {
 			acc, err = find(tx, user)
 			return err
@@ -80,13 +90,15 @@ func (a *Accounts) prove(ctx context.Context, name, password string) (*Account, 
 	if acc == nil {
 		acc = &Account{}
 	}
-	right, err := a.hash.Verify(ctx, acc.password, password)
+	matches, err := a.hash.Verify(ctx, acc.password, password)
 	if err != nil {
+		right() // nothing was learned
 		return nil, err
 	}
-	if !right || !acc.Deactivated.IsZero() {
+	if !matches || !acc.Deactivated.IsZero() {
 		return nil, errLogin
 	}
+	right()
 	return acc, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"freehold.example/base/sqldb/sqldbtest"
 	"freehold.example/core/schema"
 	"freehold.example/matrix/fault"
+	"freehold.example/matrix/id"
 )
 
 // How long an answer takes must not tell whether there is such a user: a password is hashed in every case.
@@ -46,12 +47,12 @@ func TestLoginAlwaysHashes(t *testing.T) {
 
 func TestDevicesAreBounded(t *testing.T) {
 	db := sqldbtest.SQLite(t, schema.FS)
-	a, _ := open(t, db, Config{})
+	a, c := open(t, db, Config{})
 	first := register(t, a, "alice")
 	err := db.Write(t.Context(), func(tx *sqldb.Tx) error {
 		for i := range maxDevices - 1 {
 			_, err := tx.Exec(`INSERT INTO account_device (user_id, device_id, display_name, created, seen, seen_ip, seen_agent)
-				VALUES ($1, $2, '', 0, 0, '', '')`, first.User, fmt.Sprint("D", i))
+				VALUES ($1, $2, '', $3, $4, '', '')`, first.User, fmt.Sprint("D", i), a.now()+1+int64(i), 0)
 			if err != nil {
 				return err
 			}
@@ -68,6 +69,17 @@ func TestDevicesAreBounded(t *testing.T) {
 		t.Errorf("got %d devices (%v), want %d", len(devices), err, maxDevices)
 	}
 	login(t, a, "alice", DeviceRequest{Device: "D0"}) // one that exists can be taken over
+
+	c.add(abandoned) // the first of them has been away so long that it makes room; the others were seen a moment later
+	login(t, a, "alice", DeviceRequest{Device: "NEW"})
+	if _, err := a.Device(t.Context(), first.User, first.Device); !fault.Is(err, fault.NotFound) {
+		t.Errorf("got %v, want the device that was away the longest to be gone", err)
+	}
+	for _, d := range []id.Device{"NEW", "D1", "D998"} {
+		if _, err := a.Device(t.Context(), first.User, d); err != nil {
+			t.Errorf("%s: %v", d, err)
+		}
+	}
 	if err := a.LogoutAll(t.Context(), first.User); err != nil {
 		t.Fatal(err)
 	}

@@ -29,29 +29,19 @@ func (a *Accounts) setPassword(ctx context.Context, user id.User, password strin
 		return err
 	}
 	return a.change(ctx, user, func(tx *sqldb.Tx) error {
-		if err := update(tx, user, `password = $2`, hash); err != nil || !logout {
+		if err := update(tx, user, `password = $2`, hash); err != nil {
+			return err
+		}
+		for _, hook := range a.NewPassword {
+			if err := hook(tx, user, keep); err != nil {
+				return err
+			}
+		}
+		if _, err := tx.Exec(`DELETE FROM login_token WHERE user_id = $1`, user); err != nil || !logout {
 			return err
 		}
 		return a.removeAllBut(tx, user, keep)
 	})
-}
-
-// Deactivate closes an account for good: its password and devices go, its name is never given out again. erase asks that
-// its messages be hidden from those who have not seen them.
-func (a *Accounts) Deactivate(ctx context.Context, user id.User, erase bool) error {
-	err := a.change(ctx, user, func(tx *sqldb.Tx) error {
-		if err := update(tx, user, `password = NULL, admin = FALSE, deactivated = $2, erase = $3`, a.now(), erase); err != nil {
-			return err
-		}
-		return a.removeAllBut(tx, user, "")
-	})
-	if err != nil || a.LeaveRooms == nil {
-		return err
-	}
-	if err := a.LeaveRooms(context.WithoutCancel(ctx), user); err != nil {
-		a.Log.ErrorContext(ctx, "a deactivated user is still in rooms", "cause", err) // the account is closed all the same
-	}
-	return nil
 }
 
 // SetAdmin makes the user an administrator, or an ordinary user again.
@@ -62,6 +52,11 @@ func (a *Accounts) SetAdmin(ctx context.Context, user id.User, admin bool) error
 // SetLocked locks or unlocks an account: a locked one keeps its sessions and cannot use them.
 func (a *Accounts) SetLocked(ctx context.Context, user id.User, locked bool) error {
 	return a.change(ctx, user, func(tx *sqldb.Tx) error { return update(tx, user, `locked = $2`, locked) })
+}
+
+// SetSuspended suspends an account or lifts that: a suspended one reads and leaves, and says nothing.
+func (a *Accounts) SetSuspended(ctx context.Context, user id.User, suspended bool) error {
+	return a.change(ctx, user, func(tx *sqldb.Tx) error { return update(tx, user, `suspended = $2`, suspended) })
 }
 
 // update changes an account that is in use.

@@ -43,17 +43,28 @@ type hasher struct {
 	slots   chan struct{}
 	waiting atomic.Int64
 	queue   int64
-	decoy   string // compared with when there is no account, so that the answer takes as long
+	rest    time.Duration // of a slot, after each hash in a crowd
+	decoy   string        // compared with when there is no account, so that the answer takes as long
 }
 
 func newHasher(fast bool, slots, queue int) (*hasher, error) {
-	h := &hasher{cost: standardCost, slots: make(chan struct{}, slots), queue: int64(queue)}
+	h := &hasher{cost: standardCost, slots: make(chan struct{}, slots), queue: int64(queue), rest: 25 * time.Millisecond}
 	if fast {
-		h.cost = fastCost
+		h.cost, h.rest = fastCost, 0
 	}
 	var err error
 	h.decoy, err = h.Hash(context.Background(), rand.Text())
 	return h, err
+}
+
+var errCrowd = fault.New(fault.LimitExceeded, "Too many people are signing in; please try again").After(2 * time.Second)
+
+// crowded says early, before anything has been read for it, that a caller would be told to come back.
+func (h *hasher) crowded() error {
+	if h.waiting.Load() >= h.queue {
+		return errCrowd
+	}
+	return nil
 }
 
 // enter waits for a slot; when too many wait already the caller is told to come back.
@@ -65,7 +76,7 @@ func (h *hasher) enter(ctx context.Context) error {
 	}
 	if h.waiting.Add(1) > h.queue {
 		h.waiting.Add(-1)
-		return fault.New(fault.LimitExceeded, "Too many people are signing in; please try again").After(2 * time.Second)
+		return errCrowd
 	}
 	defer h.waiting.Add(-1)
 	select {
@@ -76,7 +87,15 @@ func (h *hasher) enter(ctx context.Context) error {
 	}
 }
 
-func (h *hasher) leave() { <-h.slots }
+// leave gives the slot back, at once when nobody waits. In a crowd it rests for about as long as it has worked, so that a
+// storm of logins takes half of what it could, and the rest of the server gets on.
+func (h *hasher) leave() {
+	if h.rest == 0 || h.waiting.Load() == 0 {
+		<-h.slots
+		return
+	}
+	time.AfterFunc(h.rest, func() { <-h.slots })
+}
 
 // Hash gives the PHC string of a password: $argon2id$v=19$m=19456,t=2,p=1$salt$hash.
 func (h *hasher) Hash(ctx context.Context, password string) (string, error) {

@@ -34,7 +34,7 @@ func (a *Accounts) Refresh(ctx context.Context, token string) (*Grant, error) {
 		var spent sql.NullInt64
 		var locked bool
 		err := tx.Row(`SELECT r.user_id, r.device_id, r.replaces, r.spent, a.locked FROM refresh_token r
-			JOIN account a ON a.user_id = r.user_id WHERE r.hash = $1`, hash[:]).
+			JOIN account a ON a.user_id = r.user_id WHERE r.hash = $1 AND a.deactivated IS NULL`, hash[:]).
 			Scan(&user, &device, &replaces, &spent, &locked)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):

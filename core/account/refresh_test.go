@@ -110,6 +110,56 @@ func TestRefreshConcurrently(t *testing.T) {
 	})
 }
 
+// A client asks with the same refresh token many times at once, as one does whose answers are slow: one pair is left, which
+// works; and when the old token is shown after that, the family ends, whoever shows it.
+func TestOneRefreshTokenConcurrently(t *testing.T) {
+	each(t, func(t *testing.T, a *Accounts, _ *clock) {
+		register(t, a, "alice")
+		first := login(t, a, "alice", DeviceRequest{Refresh: true})
+		var wg sync.WaitGroup
+		pairs := make([]*Grant, 8)
+		for i := range pairs {
+			wg.Go(func() {
+				var err error
+				if pairs[i], err = a.Refresh(t.Context(), first.Refresh); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		var live []*Grant
+		for _, g := range pairs {
+			if _, err := a.Authenticate(t.Context(), g.Access); err == nil {
+				live = append(live, g)
+			}
+		}
+		if len(live) != 1 {
+			t.Fatalf("got %d pairs that work, want 1", len(live))
+		}
+		for _, g := range pairs {
+			if g != live[0] { // a pair that was given up is merely unknown, and ends nothing
+				_, err := a.Refresh(t.Context(), g.Refresh)
+				wantFault(t, err, fault.UnknownToken)
+			}
+		}
+		wantToken(t, a, live[0].Access, "")
+		next := refresh(t, a, live[0].Refresh)
+		errs := make([]error, 8)
+		for i := range errs { // the thief and the owner, at the same time
+			wg.Go(func() { _, errs[i] = a.Refresh(t.Context(), first.Refresh) })
+		}
+		wg.Wait()
+		for _, err := range errs {
+			wantFault(t, err, fault.UnknownToken)
+		}
+		for _, token := range []string{live[0].Access, next.Access} {
+			wantToken(t, a, token, fault.UnknownToken)
+		}
+		_, err := a.Refresh(t.Context(), next.Refresh)
+		wantFault(t, err, fault.UnknownToken)
+	})
+}
+
 func TestInvitationConcurrently(t *testing.T) {
 	each(t, func(t *testing.T, a *Accounts, _ *clock) {
 		token, err := a.Invite(t.Context(), Invitation{Allowed: 3})

@@ -3,7 +3,9 @@ package account
 import (
 	"context"
 	"crypto/rand"
+	"database/sql"
 	"fmt"
+	"slices"
 	"strings"
 
 	"freehold.example/base/sqldb"
@@ -17,6 +19,8 @@ type RegisterRequest struct {
 	Password string
 	Admin    bool
 	NoLogin  bool
+	Own      bool   // one of the names that are reserved for the server itself
+	Service  bool   // an application service's user, who has no password
 	Token    string // the invitation that lets the user in; "" when none is needed
 	DeviceRequest
 }
@@ -28,7 +32,15 @@ var (
 
 // CheckName says which user a local part would be, or why nobody can register it.
 func (a *Accounts) CheckName(ctx context.Context, localpart string) (id.User, error) {
-	user, err := a.newName(localpart)
+	return a.checkName(ctx, localpart, false)
+}
+
+func (a *Accounts) checkName(ctx context.Context, localpart string, own bool) (id.User, error) {
+	name := a.newName
+	if own {
+		name = a.grammar
+	}
+	user, err := name(localpart)
 	if err != nil {
 		return "", err
 	}
@@ -43,8 +55,17 @@ func (a *Accounts) CheckName(ctx context.Context, localpart string) (id.User, er
 	return user, err
 }
 
-// newName checks the grammar of a new name (Appendices, "User Identifiers").
+// newName checks a new name: its grammar, and that it is not the server's own.
 func (a *Accounts) newName(localpart string) (id.User, error) {
+	user, err := a.grammar(localpart)
+	if err == nil && slices.Contains(a.Reserved, user.Localpart()) {
+		return "", errTaken
+	}
+	return user, err
+}
+
+// grammar checks that of a new name (Appendices, "User Identifiers").
+func (a *Accounts) grammar(localpart string) (id.User, error) {
 	localpart = lower(localpart)
 	if !id.LocalpartAllowed(localpart) {
 		return "", errName
@@ -66,22 +87,27 @@ func (a *Accounts) Register(ctx context.Context, r RegisterRequest) (*Grant, err
 	if r.Name == "" {
 		r.Name = strings.ToLower(rand.Text()[:12])
 	}
-	user, err := a.CheckName(ctx, r.Name)
+	user, err := a.checkName(ctx, r.Name, r.Own)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkPassword(r.Password, 1); err != nil {
-		return nil, err
-	}
-	password, err := a.hash.Hash(ctx, r.Password)
-	if err != nil {
-		return nil, err
+	var password sql.NullString
+	if !r.Service {
+		if err := checkPassword(r.Password, 1); err != nil {
+			return nil, err
+		}
+		if password.String, err = a.hash.Hash(ctx, r.Password); err != nil {
+			return nil, err
+		}
+		password.Valid = true
 	}
 	g := &Grant{User: user}
 	if !r.NoLogin {
 		g = a.newGrant(user, r.device(), r.Refresh)
 	}
-	err = a.change(ctx, user, func(tx *sqldb.Tx) error {
+	// Nothing is to be thrown out for an account that was not there, and so what others throw out meanwhile is noticed.
+	_, generation := a.sessions.find(tokenHash{})
+	err = a.DB.Write(context.WithoutCancel(ctx), func(tx *sqldb.Tx) error {
 		if r.Token != "" {
 			if err := a.redeem(tx, r.Token); err != nil {
 				return err
@@ -101,6 +127,9 @@ func (a *Accounts) Register(ctx context.Context, r RegisterRequest) (*Grant, err
 	})
 	if err != nil {
 		return nil, err
+	}
+	if !r.NoLogin && !r.Refresh { // her first request is about to come
+		a.sessions.put(&Session{User: user, Device: g.Device, Admin: r.Admin, token: hashToken(g.Access)}, generation)
 	}
 	return g, nil
 }

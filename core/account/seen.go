@@ -16,9 +16,10 @@ import (
 
 const (
 	seenEvery = 30 * time.Second // a session that makes more requests than that is noted once
-	seenMax   = 100_000          // devices noted between two flushes; more are not
-	seenBatch = 500              // devices written at a time, so that other writes need not wait for long
-	agentMax  = 256              // bytes kept of a user agent
+	// limit: devices seen within a minute, in memory | %d of at most 1 KiB | more are not noted
+	seenMax   = 100_000 // devices noted between two flushes; more are not
+	seenBatch = 500     // devices written at a time, so that other writes need not wait for long
+	agentMax  = 256     // bytes kept of a user agent
 )
 
 type deviceKey struct {
@@ -34,8 +35,8 @@ type sighting struct {
 
 // seenLog holds when and from where devices were last seen, until it is written.
 type seenLog struct {
-	mu    sync.Mutex // guards notes
-	notes map[deviceKey]sighting
+	mu    sync.Mutex             // guards notes
+	notes map[deviceKey]sighting // bounded by seenMax
 }
 
 func newSeenLog() *seenLog { return &seenLog{notes: map[deviceKey]sighting{}} }

@@ -24,6 +24,7 @@ type Session struct {
 	Locked    bool // may log out and nothing else
 	Suspended bool
 
+	assumed bool // by an application service: there is no token
 	token   tokenHash
 	expires int64        // 0: never
 	seen    atomic.Int64 // when Seen last noted it
@@ -87,7 +88,7 @@ func (g *Grant) write(tx *sqldb.Tx, now int64, replaces []byte) error {
 var errUnknownToken = fault.New(fault.UnknownToken, "This access token is not valid")
 
 const sqlSession = `SELECT t.user_id, t.device_id, t.expires, t.replaces, a.admin, a.locked, a.suspended
-	FROM access_token t JOIN account a ON a.user_id = t.user_id WHERE t.hash = $1`
+	FROM access_token t JOIN account a ON a.user_id = t.user_id WHERE t.hash = $1 AND a.deactivated IS NULL`
 
 // Authenticate finds the session that an access token opens. The first use of a token that came from a refresh retires the
 // tokens before it.
@@ -97,6 +98,10 @@ func (a *Accounts) Authenticate(ctx context.Context, token string) (*Session, er
 
 // Still says whether the session could be opened now: a request that has waited may find that it was ended meanwhile.
 func (a *Accounts) Still(ctx context.Context, s *Session) error {
+	if s.assumed {
+		_, err := a.Assume(ctx, s.User, s.Device)
+		return err
+	}
 	now, err := a.authenticate(ctx, s.token)
 	if err == nil && now.Locked {
 		err = errLocked
@@ -141,11 +146,14 @@ func (a *Accounts) load(ctx context.Context, hash tokenHash) (*Session, error) {
 	return s, nil
 }
 
-// endSessions removes every token of the device, and of all the user's devices when device is "".
+// endSessions removes every token of the device, with the login tokens that were made on it, and those of all the user's
+// devices when device is "".
 func endSessions(tx *sqldb.Tx, user id.User, device id.Device) error {
 	for _, q := range []string{
 		`DELETE FROM access_token WHERE user_id = $1 AND ($2 = '' OR device_id = $2)`,
 		`DELETE FROM refresh_token WHERE user_id = $1 AND ($2 = '' OR device_id = $2)`,
+		`DELETE FROM login_token WHERE user_id = $1 AND ($2 = '' OR device_id = $2)`,
+		`DELETE FROM openid_token WHERE user_id = $1 AND ($2 = '' OR device_id = $2)`,
 	} {
 		if _, err := tx.Exec(q, user, device); err != nil {
 			return fmt.Errorf("end sessions of %s: %w", user, err)

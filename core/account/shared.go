@@ -16,6 +16,7 @@ import (
 
 const (
 	nonceFor = time.Minute
+	// limit: nonces of the shared secret | %d of 100 bytes, a minute each | 429
 	nonceMax = 10_000
 )
 
@@ -23,8 +24,8 @@ const (
 type nonces struct {
 	now func() time.Time
 
-	mu     sync.Mutex // guards issued
-	issued map[string]time.Time
+	mu     sync.Mutex           // guards issued
+	issued map[string]time.Time // bounded by nonceMax
 }
 
 func newNonces(now func() time.Time) *nonces {
@@ -37,8 +38,9 @@ type SharedRequest struct {
 	Name     string
 	Password string
 	Admin    bool
-	UserType *string // part of the MAC when it is given; otherwise of no effect
-	MAC      string  // hex
+	UserType *string      // part of the MAC when it is given; otherwise of no effect
+	MAC      string       // hex
+	Before   func() error // called when it is known that the request comes from who knows the secret; nil: nothing is
 	DeviceRequest
 }
 
@@ -87,6 +89,11 @@ func (a *Accounts) RegisterShared(ctx context.Context, r SharedRequest) (*Grant,
 	got, err := hex.DecodeString(r.MAC)
 	if err != nil || subtle.ConstantTimeCompare(got, sharedMAC(a.SharedSecret, r)) != 1 {
 		return nil, fault.New(fault.Forbidden, "The MAC is wrong")
+	}
+	if r.Before != nil {
+		if err := r.Before(); err != nil {
+			return nil, err
+		}
 	}
 	if r.Name == "" {
 		return nil, errName

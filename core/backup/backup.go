@@ -123,7 +123,9 @@ func (b *Backups) Create(ctx context.Context, user id.User, algorithm string, au
 		if live >= MaxVersions {
 			return fault.New(fault.TooLarge, "You have too many backups; please delete old ones")
 		}
-		number++
+		// A device that knows a version of a life that a restore has ended must not take this one for it: it would put keys
+		// into it that are encrypted for another.
+		number = max(number+1, b.DB.Epoch().Floor())
 		_, err = tx.Exec(`INSERT INTO backup_version (user_id, version, algorithm, auth_data, etag, keys, bytes, deleted)
 			VALUES ($1, $2, $3, $4, 0, 0, 0, FALSE)`, user, number, algorithm, []byte(authData))
 		return err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"freehold.example/base/sqldb"
@@ -112,8 +113,26 @@ func (d *Directory) Resolve(ctx context.Context, a id.Alias) (in id.Room, err er
 	return in, err
 }
 
-// Servers are those that a room can be joined through.
-func (d *Directory) Servers(id.Room) []id.Server { return []id.Server{d.Server} }
+// Servers are some of those that a room can be joined through, this one first if it is in the room.
+func (d *Directory) Servers(ctx context.Context, in id.Room) (via []id.Server, err error) {
+	err = d.DB.Read(ctx, func(tx *sqldb.Tx) error {
+		places, err := d.Rooms.Places(tx, []id.Room{in})
+		if err != nil || len(places) == 0 {
+			return err
+		}
+		via, err = d.Rooms.Servers(tx, places[0].Room)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	own, is := slices.BinarySearch(via, d.Server)
+	via = slices.Clone(via) // it is shared
+	if is || len(via) == 0 {
+		via = append([]id.Server{d.Server}, slices.Delete(via, own, min(own+1, len(via)))...)
+	}
+	return via[:min(len(via), maxVia)], nil
+}
 
 // Aliases lists a room's aliases on this server, for its members and whoever may read it. Errors: M_FORBIDDEN.
 func (d *Directory) Aliases(ctx context.Context, user id.User, in id.Room) ([]id.Alias, error) {
@@ -128,10 +147,15 @@ func (d *Directory) Aliases(ctx context.Context, user id.User, in id.Room) ([]id
 				return fault.New(fault.Forbidden, "You are not in this room")
 			}
 		}
-		list, err = sqldb.Column[id.Alias](tx, sqlAliases, in)
+		list, err = d.AliasesOf(tx, in)
 		return err
 	})
 	return list, err
+}
+
+// AliasesOf lists the aliases of a room, for those who may know.
+func (d *Directory) AliasesOf(tx *sqldb.Tx, in id.Room) ([]id.Alias, error) {
+	return sqldb.Column[id.Alias](tx, sqlAliases, in)
 }
 
 func (d *Directory) worldReadable(tx *sqldb.Tx, v *room.Viewer) (bool, error) {

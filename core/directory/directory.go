@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"freehold.example/base/sqldb"
+	"freehold.example/core/peer"
 	"freehold.example/core/room"
 	"freehold.example/matrix/fault"
 	"freehold.example/matrix/id"
@@ -19,6 +20,7 @@ type Config struct {
 	DB     *sqldb.DB
 	Rooms  *room.Rooms
 	Server id.Server
+	Peers  *peer.Peers // asked for the aliases of other servers; nil: nobody is asked
 	Now    func() time.Time
 }
 
@@ -26,8 +28,9 @@ type Config struct {
 type Directory struct {
 	Config
 
-	mu        sync.Mutex // guards summaries
-	summaries map[id.Room]summary
+	mu        sync.Mutex          // guards the rest
+	summaries map[id.Room]summary // bounded by maxSummaries
+	bytes     int
 }
 
 // New makes a directory.

@@ -28,18 +28,23 @@ type Query struct {
 	Limit  int       // 100 unless told otherwise
 	Since  string    // where the page before ended, or the page after began
 	Filter csapi.RoomFilter
+
+	Network     Network // whose directory; none: that of this server
+	AllNetworks bool    // all directories as one
+	Instance    string  // the network as it is called towards another server
 }
 
-// Search lists published rooms, the largest first. Errors: M_INVALID_PARAM, M_NOT_FOUND for another server's directory.
+// Search lists published rooms, the largest first, or asks another server for its directory. Errors: M_INVALID_PARAM, or that
+// the other server cannot be reached.
 func (d *Directory) Search(ctx context.Context, q Query) (*csapi.PublicRoomsResponse, error) {
 	if q.Server != "" && q.Server != d.Server {
-		return nil, fault.New(fault.NotFound, "This server does not talk to other servers yet")
+		return d.searchRemote(ctx, &q)
 	}
 	at, err := parseCursor(q.Since)
 	if err != nil {
 		return nil, err
 	}
-	all, err := d.published(ctx)
+	all, err := d.published(ctx, &q)
 	if err != nil {
 		return nil, err
 	}
@@ -137,16 +142,16 @@ func matches(p *csapi.PublicRoom, f *csapi.RoomFilter) bool {
 	})
 }
 
-// summary is what a room shows of itself. It depends on the room's state alone, so it is good for as long as that stands.
+// summary is what a room shows of itself, good for as long as its state stands.
 type summary struct {
-	state pmap.Root
+	now   room.Current
 	shown csapi.PublicRoom
 }
 
 // published summarises the rooms of the directory in which there is somebody.
-func (d *Directory) published(ctx context.Context) (all []csapi.PublicRoom, err error) {
+func (d *Directory) published(ctx context.Context, q *Query) (all []csapi.PublicRoom, err error) {
 	err = d.DB.Read(ctx, func(tx *sqldb.Tx) error {
-		rooms, err := sqldb.Column[id.Room](tx, sqlPublished)
+		rooms, err := q.listed(tx)
 		if err != nil {
 			return err
 		}
@@ -169,15 +174,21 @@ func (d *Directory) published(ctx context.Context) (all []csapi.PublicRoom, err 
 	return all, err
 }
 
-// maxSummaries is how many summaries are remembered.
-const maxSummaries = 20_000
+// limit: what public rooms and those in spaces show of themselves, in memory | %b | all is forgotten
+const maxSummaries = 32 << 20
+
+// cost is about how many bytes a summary takes.
+func (s *summary) cost() int {
+	p := &s.shown
+	return 600 + len(p.Name) + len(p.Topic) + len(p.CanonicalAlias) + len(p.AvatarURL)
+}
 
 // Summary is what a room shows of itself to those outside, as it stands now.
 func (d *Directory) Summary(tx *sqldb.Tx, now room.Current) (*csapi.PublicRoom, error) {
 	d.mu.Lock()
 	known, ok := d.summaries[now.RoomID]
 	d.mu.Unlock()
-	if ok && known.state == now.State {
+	if ok && known.now == now {
 		return &known.shown, nil
 	}
 	p, err := d.summarise(tx, now)
@@ -186,10 +197,16 @@ func (d *Directory) Summary(tx *sqldb.Tx, now room.Current) (*csapi.PublicRoom, 
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(d.summaries) >= maxSummaries {
+	s := summary{now, *p}
+	if d.bytes+s.cost() > maxSummaries {
 		clear(d.summaries)
+		d.bytes = 0
 	}
-	d.summaries[now.RoomID] = summary{now.State, *p}
+	if old, ok := d.summaries[now.RoomID]; ok {
+		d.bytes -= old.cost()
+	}
+	d.summaries[now.RoomID] = s
+	d.bytes += s.cost()
 	return p, nil
 }
 
@@ -220,7 +237,7 @@ func (d *Directory) summarise(tx *sqldb.Tx, now room.Current) (*csapi.PublicRoom
 		p.JoinRule = "invite" // what the authorisation rules take it for
 	}
 	var err error
-	p.JoinedMembers, _, err = d.Rooms.Counts(tx, now.Room)
+	p.JoinedMembers, _, err = d.Rooms.Counts(tx, now.Room, now.State)
 	return p, err
 }
 

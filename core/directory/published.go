@@ -75,3 +75,44 @@ func (d *Directory) Published(ctx context.Context, in id.Room) (public bool, err
 	})
 	return public, err
 }
+
+const (
+	sqlMoveAliases   = `UPDATE room_alias SET room_id = $2 WHERE room_id = $1`
+	sqlMovePublished = `UPDATE published_room SET room_id = $2 WHERE room_id = $1`
+)
+
+// Move makes the aliases and the publication of a room those of another that replaces it, inside the write that makes the
+// other.
+func (d *Directory) Move(tx *sqldb.Tx, from, to id.Room) error {
+	for _, q := range []string{sqlMoveAliases, sqlMovePublished, sqlMoveLists} {
+		if _, err := tx.Exec(q, from, to); err != nil {
+			return fmt.Errorf("move room in the directory: %w", err)
+		}
+	}
+	return nil
+}
+
+// AllPublished is the set of published rooms.
+func (d *Directory) AllPublished(ctx context.Context) (map[id.Room]bool, error) {
+	all := map[id.Room]bool{}
+	err := d.DB.Read(ctx, func(tx *sqldb.Tx) error {
+		rooms, err := sqldb.Column[id.Room](tx, sqlPublished)
+		for _, in := range rooms {
+			all[in] = true
+		}
+		return err
+	})
+	return all, err
+}
+
+// ForgetRoom removes a room from the directory, with its aliases, inside the write that removes it.
+func ForgetRoom(tx *sqldb.Tx, in id.Room) error {
+	for _, q := range []string{
+		`DELETE FROM room_alias WHERE room_id = $1`, `DELETE FROM published_room WHERE room_id = $1`, `DELETE FROM network_room WHERE room_id = $1`,
+	} {
+		if _, err := tx.Exec(q, in); err != nil {
+			return fmt.Errorf("remove a room from the directory: %w", err)
+		}
+	}
+	return nil
+}

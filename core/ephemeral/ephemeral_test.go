@@ -3,6 +3,7 @@ package ephemeral
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -52,9 +53,13 @@ func (r fewRooms) SharesRoom(_ *sqldb.Tx, a, b id.User) (bool, error) {
 	return false, nil
 }
 
-func (r fewRooms) SharedUsers(_ *sqldb.Tx, user id.User) (all []id.User, _ error) {
+func (r fewRooms) SharedUsers(tx *sqldb.Tx, user id.User) ([]id.User, error) {
+	return r.SharedWith(tx, []id.User{user})
+}
+
+func (r fewRooms) SharedWith(_ *sqldb.Tx, users []id.User) (all []id.User, _ error) {
 	for _, m := range r.members {
-		if slices.Contains(m, user) {
+		if slices.ContainsFunc(m, func(u id.User) bool { return slices.Contains(users, u) }) {
 			all = append(all, m...)
 		}
 	}
@@ -62,10 +67,44 @@ func (r fewRooms) SharedUsers(_ *sqldb.Tx, user id.User) (all []id.User, _ error
 	return slices.Compact(all), nil
 }
 
+func (r fewRooms) Admits(_ context.Context, room id.Room, user id.User) (bool, error) {
+	return slices.Contains(r.members[room], user), nil
+}
+
+func (r fewRooms) OtherServers(_ context.Context, room id.Room) ([]id.Server, error) {
+	return others(r.members[room]), nil
+}
+
+func (r fewRooms) SharedServers(tx *sqldb.Tx, user id.User) ([]id.Server, error) {
+	shared, err := r.SharedUsers(tx, user)
+	return others(shared), err
+}
+
+func (fewRooms) SharedServersBy(_ *sqldb.Tx, _ id.User, shared []id.User) ([]id.Server, error) {
+	return others(shared), nil
+}
+
+func (fewRooms) MayShare(*sqldb.Tx, id.Server) ([]id.User, error) { return nil, nil }
+
+func (r fewRooms) Meets(tx *sqldb.Tx, user id.User) (bool, error) {
+	shared, err := r.SharedUsers(tx, user)
+	return slices.ContainsFunc(shared, func(u id.User) bool { return u.Server() == "s1" }), err
+}
+
+func others(users []id.User) (servers []id.Server) {
+	for _, u := range users {
+		if u.Server() != "s1" {
+			servers = append(servers, u.Server())
+		}
+	}
+	slices.Sort(servers)
+	return slices.Compact(servers)
+}
+
 func newEphemeral(t testing.TB, db *sqldb.DB) *Ephemeral {
 	t.Helper()
 	e := New(Config{
-		DB: db, Bus: new(bus.Local), Presence: true, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		DB: db, Bus: new(bus.Local), Server: "s1", Presence: true, PresenceAbroad: true, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 		Rooms: fewRooms{
 			members: map[id.Room][]id.User{room1: {alice, bob}, room2: {bob, carol}},
 			events:  map[id.Event]sqldb.Pos{"$a": 1, "$b": 2, "$c": 3, "$d": 4},
@@ -73,6 +112,21 @@ func newEphemeral(t testing.TB, db *sqldb.DB) *Ephemeral {
 	})
 	t.Cleanup(e.Close)
 	return e
+}
+
+// When too many are remembered one of those who are not here goes, and her changes are passed over.
+func TestPeopleAreBounded(t *testing.T) {
+	e := newEphemeral(t, sqldbtest.SQLite(t, schema.FS))
+	for i := range maxPeople + 100 {
+		u := id.User(fmt.Sprint("@p", i, ":s1"))
+		e.change(u, func(s *somebody, _ time.Time) { s.status = "x"; s.serial = e.next() })
+	}
+	if n := len(e.presence.people); n > maxPeople {
+		t.Errorf("%d are remembered", n)
+	}
+	for s := e.presence.lost; s < e.presence.lost+10; s++ {
+		e.changedSince(s)
+	}
 }
 
 func each(t *testing.T, fn func(t *testing.T, e *Ephemeral)) {
@@ -435,11 +489,11 @@ func TestPresenceFarBehind(t *testing.T) {
 		t.Fatalf("the log has %d changes", len(e.presence.log))
 	}
 	for _, since := range []Serial{0, start, middle} {
-		if got := e.changedSince(since); len(got) != 10 {
+		if got, many := e.changedSince(since); len(got) != 10 || many {
 			t.Errorf("since %d: got %d users, want 10", since, len(got))
 		}
 	}
-	if got := e.changedSince(e.Serial()); len(got) != 0 {
+	if got, many := e.changedSince(e.Serial()); len(got) != 0 || many {
 		t.Errorf("got %v since now", got)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -29,17 +28,26 @@ const (
 	askEach    = 16               // up to so many users, ask of each whether it shares a room; beyond, list all who do
 )
 
-// presence is who is here. Memory is one small entry for each local user who was here since the start.
+// presence is who is here, and who was since the start.
 type presence struct {
-	mu     sync.Mutex // guards all below; held for map operations only
-	people map[id.User]*somebody
-	log    []change    // the newest changes, oldest first: what a sync that is not far behind looks through
-	lost   Serial      // greatest serial that is no longer in the log
-	sweep  *time.Timer // nil while nobody is here
+	mu     sync.Mutex            // guards all below; held for map operations only
+	people map[id.User]*somebody // bounded by maxPeople
+	log    []change              // the newest changes, oldest first, bounded by maxLog: what a sync that is not far behind looks through
+	lost   Serial                // greatest serial that is no longer in the log
+	sweep  *time.Timer           // nil while nobody is here
 	closed bool
+
+	tellings tellings
 }
 
+// maxPeople is how many are remembered.
+//
+// limit: people's presence, in memory | %d of at most 2 KiB | who is not here is forgotten, and counts as never seen
+const maxPeople = 50_000
+
 // maxLog is how many changes are remembered in order.
+//
+// limit: changes of presence, in memory | twice %d of some 300 bytes | the older half goes; who is behind looks at everybody
 const maxLog = 4096
 
 type change struct {
@@ -63,6 +71,10 @@ type somebody struct {
 	state   string
 	active  time.Time // last activity
 	serial  Serial    // of the last change of state or status
+	remote  bool      // a user of another server, which says what the state is; its word is kept as that of a device without a name
+	busy    bool      // of a remote one: currently active
+	early   bool      // a remote one, of whom it is not known yet whether she shares a room with anybody here
+	told    time.Time // when other servers were told last
 }
 
 type presentAt struct {
@@ -116,7 +128,8 @@ func (e *Ephemeral) Seen(ctx context.Context, user id.User, device id.Device, st
 		s.devices[device] = seen
 	})
 	return func() {
-		e.touch(ctx, user, func(s *somebody, now time.Time) {
+		// With the request's own context all of the request would be kept while it is parked.
+		e.touch(context.Background(), user, func(s *somebody, now time.Time) {
 			if until := now.Add(goneAfter); s.devices[device] == seen && until.Before(seen.until) {
 				s.devices[device] = presentAt{state, until}
 			}
@@ -146,6 +159,7 @@ func (e *Ephemeral) change(user id.User, change func(*somebody, time.Time)) (new
 	defer p.mu.Unlock()
 	s := p.people[user]
 	if s == nil {
+		p.makeRoom()
 		s = &somebody{devices: map[id.Device]presentAt{}, state: Offline}
 		p.people[user] = s
 	}
@@ -154,11 +168,28 @@ func (e *Ephemeral) change(user id.User, change func(*somebody, time.Time)) (new
 	e.settle(s, now)
 	if s.serial != before {
 		p.noted(user, s.serial)
+		s.told = now
 	}
 	if p.sweep == nil && !p.closed && len(s.devices) > 0 {
 		p.sweep = time.AfterFunc(sweepEvery, e.sweepPresence)
 	}
 	return s.serial != before
+}
+
+// makeRoom forgets somebody, rather one who is not here, when there are too many. The caller holds the lock.
+func (p *presence) makeRoom() {
+	if len(p.people) < maxPeople {
+		return
+	}
+	var one id.User
+	tries := 0
+	for u, s := range p.people {
+		one = u
+		if tries++; s.state == Offline || tries == 100 {
+			break
+		}
+	}
+	delete(p.people, one)
 }
 
 // settle works out the state from the devices. The caller holds the lock.
@@ -168,6 +199,8 @@ func (e *Ephemeral) settle(s *somebody, now time.Time) {
 		switch {
 		case at.state == Offline || !at.until.After(now):
 			delete(s.devices, d)
+		case s.remote:
+			state = at.state
 		case at.state == Online && now.Sub(s.active) < idleAfter:
 			state = Online
 		case state == Offline:
@@ -180,28 +213,101 @@ func (e *Ephemeral) settle(s *somebody, now time.Time) {
 	}
 }
 
+// tellings are of users whose presence has changed. Those who come while others are told of are told of together: when all
+// come at once, as after a start, they share their rooms and so those who are to be told.
+type tellings struct {
+	turn sync.Mutex // held while users are told of; taken before mu
+	mu   sync.Mutex // guards next
+	next *telling   // nil when nobody waits for the turn
+}
+
+type telling struct {
+	users []id.User     // bounded by the requests, each of which has one
+	done  chan struct{} // bounded: it holds none; closed when it is done
+}
+
+// tellPresence tells whoever shares a room with the user, and returns when that is done.
 func (e *Ephemeral) tellPresence(ctx context.Context, user id.User) {
+	all := &e.presence.tellings
+	all.mu.Lock()
+	mine, first := all.next, all.next == nil
+	if first {
+		mine = &telling{done: make(chan struct{})}
+		all.next = mine
+	}
+	mine.users = append(mine.users, user)
+	all.mu.Unlock()
+	if !first {
+		<-mine.done
+		return
+	}
+	all.turn.Lock()
+	defer all.turn.Unlock()
+	defer close(mine.done)
+	all.mu.Lock()
+	all.next = nil // nobody is added any more
+	all.mu.Unlock()
+	e.tellAll(context.WithoutCancel(ctx), mine.users)
+}
+
+func (e *Ephemeral) tellAll(ctx context.Context, users []id.User) {
 	var others []id.User
-	err := e.DB.Read(context.WithoutCancel(ctx), func(tx *sqldb.Tx) error {
-		var err error
-		others, err = e.Rooms.SharedUsers(tx, user)
-		return err
+	err := e.DB.Read(ctx, func(tx *sqldb.Tx) (err error) {
+		if others, err = e.Rooms.SharedWith(tx, users); err != nil {
+			return err
+		}
+		for _, u := range users {
+			servers := func() ([]id.Server, error) { return e.Rooms.SharedServers(tx, u) }
+			if len(users) == 1 { // others are hers alone
+				servers = func() ([]id.Server, error) { return e.Rooms.SharedServersBy(tx, u, others) }
+			}
+			if err := e.tellAbroad(u, servers); err != nil {
+				return err
+			}
+		}
+		for _, u := range users {
+			if !e.isEarly(u) {
+				continue
+			}
+			may, err := e.Rooms.MayShare(tx, u.Server())
+			if err != nil {
+				return err
+			}
+			others = append(others, may...)
+		}
+		return nil
 	})
 	if err != nil {
 		e.Log.Warn("presence changed, but nobody could be told", slog.Any("err", err))
 		return
 	}
-	e.wakeUsers(append(others, user))
+	e.wakeUsers(append(others, users...))
 }
 
 // sweepPresence finds whoever went idle or away.
 func (e *Ephemeral) sweepPresence() {
-	for _, u := range e.expirePresence() {
-		e.tellPresence(context.Background(), u)
+	changed, again := e.expirePresence()
+	if len(changed) > 0 {
+		e.tellAll(context.Background(), changed)
+	}
+	if len(again) == 0 || e.Tell == nil {
+		return
+	}
+	err := e.DB.Read(context.Background(), func(tx *sqldb.Tx) error {
+		for _, u := range again {
+			if err := e.tellAbroad(u, func() ([]id.Server, error) { return e.Rooms.SharedServers(tx, u) }); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		e.Log.Warn("other servers were not told who is here", slog.Any("err", err))
 	}
 }
 
-func (e *Ephemeral) expirePresence() (changed []id.User) {
+// expirePresence gives those whose presence changed, and those of whom it is to be told again that they are here.
+func (e *Ephemeral) expirePresence() (changed, again []id.User) {
 	now := e.Now()
 	p := e.presence
 	p.mu.Lock()
@@ -214,16 +320,21 @@ func (e *Ephemeral) expirePresence() (changed []id.User) {
 		}
 		before := s.serial
 		e.settle(s, now)
-		if s.serial != before {
+		switch {
+		case s.serial != before:
 			p.noted(u, s.serial)
+			s.told = now
 			changed = append(changed, u)
+		case !s.remote && now.Sub(s.told) >= repeatPresent:
+			s.told = now
+			again = append(again, u)
 		}
 		here = here || len(s.devices) > 0
 	}
 	if here && !p.closed {
 		p.sweep = time.AfterFunc(sweepEvery, e.sweepPresence)
 	}
-	return changed
+	return changed, again
 }
 
 func (p *presence) close() {
@@ -280,67 +391,103 @@ func (e *Ephemeral) PresenceSince(tx *sqldb.Tx, reader id.User, since Serial) ([
 	if e.presence == nil {
 		return nil, nil
 	}
-	return e.visible(tx, reader, e.changedSince(since))
+	users, many := e.changedSince(since)
+	if many {
+		var err error
+		if users, err = e.Rooms.SharedUsers(tx, reader); err != nil {
+			return nil, err
+		}
+		if !slices.Contains(users, reader) {
+			users = append(users, reader)
+		}
+	} else {
+		kept := users[:0]
+		for _, u := range users {
+			if sees, err := e.sees(tx, reader, u); err != nil {
+				return nil, err
+			} else if sees {
+				kept = append(kept, u)
+			}
+		}
+		users = kept
+	}
+	slices.Sort(users)
+	return e.changedOf(users, since), nil
 }
 
-func (e *Ephemeral) changedSince(since Serial) []Presence {
+// sees says whether a reader is shown a user's presence.
+func (e *Ephemeral) sees(tx *sqldb.Tx, reader, user id.User) (bool, error) {
+	if reader == user {
+		return true, nil
+	}
+	if sees, err := e.Rooms.SharesRoom(tx, reader, user); err != nil || sees || !e.isEarly(user) {
+		return sees, err
+	}
+	may, err := e.Rooms.MayShare(tx, user.Server())
+	return slices.Contains(may, reader), err
+}
+
+// isEarly says whether a user is one of another server, of whom it is not known yet whether she shares a room with anybody here.
+func (e *Ephemeral) isEarly(user id.User) bool {
+	e.presence.mu.Lock()
+	defer e.presence.mu.Unlock()
+	s := e.presence.people[user]
+	return s != nil && s.early
+}
+
+// changedSince is whose presence changed, in no order, unless they are too many to ask of each who sees it.
+func (e *Ephemeral) changedSince(since Serial) (users []id.User, many bool) {
+	p := e.presence
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if since < p.lost || since == 0 {
+		for u, s := range p.people {
+			if s.changed(since) {
+				users = append(users, u)
+			}
+			if len(users) > askEach {
+				return nil, true
+			}
+		}
+		return users, false
+	}
+	for _, c := range slices.Backward(p.log) {
+		if c.serial <= since {
+			break
+		}
+		if s := p.people[c.user]; s != nil && s.serial == c.serial { // else there is a newer one, or she is forgotten
+			users = append(users, c.user)
+		}
+		if len(users) > askEach {
+			return nil, true
+		}
+	}
+	return users, false
+}
+
+// changedOf shows those of the users whose presence changed, in their order.
+func (e *Ephemeral) changedOf(users []id.User, since Serial) []Presence {
 	now := e.Now()
 	p := e.presence
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var out []Presence
-	if since < p.lost || since == 0 {
-		for u, s := range p.people {
-			if s.serial > since && (since != 0 || s.state != Offline) {
-				out = append(out, s.show(u, now))
-			}
-		}
-	} else {
-		for _, c := range slices.Backward(p.log) {
-			if c.serial <= since {
-				break
-			}
-			if s := p.people[c.user]; s.serial == c.serial { // else there is a newer one
-				out = append(out, s.show(c.user, now))
-			}
+	for _, u := range users {
+		if s := p.people[u]; s != nil && s.changed(since) {
+			out = append(out, s.show(u, now))
 		}
 	}
-	slices.SortFunc(out, func(a, b Presence) int { return strings.Compare(string(a.User), string(b.User)) })
 	return out
 }
 
-// visible keeps what reader may see.
-func (e *Ephemeral) visible(tx *sqldb.Tx, reader id.User, all []Presence) ([]Presence, error) {
-	var known map[id.User]bool
-	if len(all) > askEach {
-		shared, err := e.Rooms.SharedUsers(tx, reader)
-		if err != nil {
-			return nil, err
-		}
-		known = make(map[id.User]bool, len(shared))
-		for _, u := range shared {
-			known[u] = true
-		}
-	}
-	var out []Presence
-	for _, p := range all {
-		sees := p.User == reader || known[p.User]
-		if !sees && known == nil {
-			var err error
-			if sees, err = e.Rooms.SharesRoom(tx, reader, p.User); err != nil {
-				return nil, err
-			}
-		}
-		if sees {
-			out = append(out, p)
-		}
-	}
-	return out, nil
+// changed says whether who has seen the news up to since is to be shown somebody.
+func (s *somebody) changed(since Serial) bool {
+	return s.serial > since && (since != 0 || s.state != Offline)
 }
 
 func (s *somebody) show(u id.User, now time.Time) Presence {
 	return Presence{
 		User: u, State: s.state, StatusMsg: s.status, LastActive: s.active,
-		CurrentlyActive: s.state == Online && now.Sub(s.active) < idleAfter,
+		CurrentlyActive: s.state == Online && (s.busy || !s.remote && now.Sub(s.active) < idleAfter),
 	}
 }

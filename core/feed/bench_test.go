@@ -72,6 +72,27 @@ func BenchmarkInitial(b *testing.B) {
 	}
 }
 
+// BenchmarkCold is a first sync, of some more messages, right after a start.
+func BenchmarkCold(b *testing.B) {
+	for _, limit := range []int{10, 50} {
+		b.Run(fmt.Sprint(limit), func(b *testing.B) {
+			w := newWorld(b, sqldbtest.SQLite(b, schema.FS))
+			for _, in := range w.many(200, 50) {
+				w.setState(in, alice, "m.room.join_rules", "", `{"join_rule":"public"}`)
+				w.ok(w.rooms.Join(b.Context(), as(bob), in, "", nil))
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				b.StopTimer()
+				w.ephemeral.Close()
+				w.open(limits{})
+				b.StartTimer()
+				w.sync(bob, "", fmt.Sprintf(`{"room":{"timeline":{"limit":%d}}}`, limit))
+			}
+		})
+	}
+}
+
 // BenchmarkLazy is a first sync of a room with 5,000 members by a client that loads them lazily.
 func BenchmarkLazy(b *testing.B) {
 	w := newWorld(b, sqldbtest.SQLite(b, schema.FS))
@@ -91,4 +112,38 @@ func BenchmarkLazy(b *testing.B) {
 	for b.Loop() {
 		w.sync(alice, "", `{"room":{"state":{"lazy_load_members":true}}}`)
 	}
+}
+
+// BenchmarkDeliver is one message to 200 members who wait, each delivery from the wake to the answer.
+func BenchmarkDeliver(b *testing.B) {
+	const members = 200
+	w := newWorld(b, sqldbtest.SQLite(b, schema.FS))
+	in := w.create(alice, room.CreateRequest{Preset: "public_chat"})
+	since := make([]string, members)
+	users := make([]id.User, members)
+	for i := range members {
+		users[i] = id.User(fmt.Sprintf("@u%d:a.test", i))
+		if err := w.rooms.Join(b.Context(), as(users[i]), in, "", nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+	settle := func() {
+		for i, u := range users {
+			since[i] = w.sync(u, since[i], "").NextBatch
+		}
+	}
+	settle()
+	settle()
+	b.ReportAllocs()
+	before, read := w.feed.Looks()
+	for b.Loop() {
+		b.StopTimer()
+		w.send(in, alice, "news")
+		b.StartTimer()
+		settle()
+	}
+	peeked, readNow := w.feed.Looks()
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/members, "ns/delivery")
+	b.ReportMetric(float64(readNow-read)/float64(b.N)/members, "reads/delivery")
+	b.ReportMetric(float64(peeked-before)/float64(b.N)/members, "peeks/delivery")
 }

@@ -19,7 +19,7 @@ func (l *look) ephemeral(s *room.Standing, fresh, receipts, typing bool, typists
 		if fresh {
 			after = 0
 		}
-		e, err := l.receiptEvent(s, after)
+		e, err := l.receiptEvent(s, after, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -28,11 +28,7 @@ func (l *look) ephemeral(s *room.Standing, fresh, receipts, typing bool, typists
 		}
 	}
 	if typing && filter.Type("m.typing") && filter.Room(s.RoomID) {
-		typists = slices.DeleteFunc(typists, func(u id.User) bool { return l.ignored[u] })
-		if typists == nil {
-			typists = []id.User{}
-		}
-		e, err := json.Marshal(map[string]any{"type": "m.typing", "content": map[string]any{"user_ids": typists}})
+		e, err := l.typingEvent(typists)
 		if err != nil {
 			return nil, err
 		}
@@ -41,10 +37,24 @@ func (l *look) ephemeral(s *room.Standing, fresh, receipts, typing bool, typists
 	return events, nil
 }
 
-// receiptEvent puts all receipts that moved, but those of people the user ignores, into one m.receipt event.
-func (l *look) receiptEvent(s *room.Standing, after sqldb.Pos) (json.RawMessage, error) {
-	receipts, err := l.f.Ephemeral.Receipts(l.tx, s.RoomID, after, l.upto, l.user)
-	receipts = slices.DeleteFunc(receipts, func(r ephemeral.Receipt) bool { return l.ignored[r.User] })
+// typingEvent is one m.typing event, without the people whom the user ignores.
+func (l *look) typingEvent(typists []id.User) (json.RawMessage, error) {
+	typists = slices.DeleteFunc(typists, func(u id.User) bool { return l.ignored[u] })
+	if typists == nil {
+		typists = []id.User{}
+	}
+	return json.Marshal(map[string]any{"type": "m.typing", "content": map[string]any{"user_ids": typists}})
+}
+
+// receiptEvent puts all receipts that moved and that keep keeps, but those of people the user ignores, into one m.receipt
+// event. A nil keep keeps all.
+func (l *look) receiptEvent(s *room.Standing, after sqldb.Pos, keep func(ephemeral.Receipt) bool) (json.RawMessage, error) {
+	receipts, read := l.ahead[s.RoomID]
+	var err error
+	if !read || after > 0 {
+		receipts, err = l.f.Ephemeral.Receipts(l.tx, s.RoomID, after, l.upto, l.user)
+	}
+	receipts = slices.DeleteFunc(receipts, func(r ephemeral.Receipt) bool { return l.ignored[r.User] || keep != nil && !keep(r) })
 	if err != nil || len(receipts) == 0 {
 		return nil, err
 	}

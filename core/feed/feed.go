@@ -13,9 +13,13 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"runtime"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"freehold.example/base/bus"
+	"freehold.example/base/park"
 	"freehold.example/base/sqldb"
 	"freehold.example/core/ephemeral"
 	"freehold.example/core/inbox"
@@ -23,7 +27,7 @@ import (
 	"freehold.example/core/notify"
 	"freehold.example/core/person"
 	"freehold.example/core/room"
-	"freehold.example/matrix/csapi"
+	"freehold.example/core/thread"
 	"freehold.example/matrix/filter"
 	"freehold.example/matrix/id"
 )
@@ -37,6 +41,7 @@ type Config struct {
 	Inbox     *inbox.Inbox
 	Ephemeral *ephemeral.Ephemeral
 	People    *person.People
+	Threads   *thread.Threads
 	Notify    *notify.Notify
 	Now       func() time.Time
 	Log       *slog.Logger
@@ -45,13 +50,31 @@ type Config struct {
 // Feed answers syncs. Its methods may be called from any goroutine.
 type Feed struct {
 	Config
-	told told
+	told       told
+	lingering  lingering
+	crew       *crew
+	admission  *admission
+	everything *filter.Filter // for who gives none
+
+	connections *connections
+	overviews   overviews
+
+	peeked, read atomic.Int64 // looks that were answered from memory, and from the database
+	failed       atomic.Int64 // rooms that were left out of an answer, as they could not be shown
 }
 
 // New makes a Feed.
 func New(c Config) *Feed {
-	return &Feed{Config: c, told: told{devices: map[room.Caller]map[room.NID]telling{}}}
+	f := &Feed{
+		Config: c, everything: new(filter.Filter), admission: newAdmission(), crew: newCrew(runtime.GOMAXPROCS(0)),
+		told: told{devices: map[reader]map[room.NID]telling{}}, overviews: overviews{of: map[id.User]*overview{}},
+	}
+	f.connections = newConnections(&f.told)
+	return f
 }
+
+// Close ends what waits for further requests, of which there are none.
+func (f *Feed) Close() { f.crew.end() }
 
 // The bounds of one request.
 const (
@@ -73,21 +96,41 @@ type Request struct {
 	SetPresence string // "" for online
 	Timeout     time.Duration
 
+	next token // where the answer ends
+
 	// Allowed is asked after each sleep whether the caller may still be told anything; its error is the answer. nil: yes.
 	Allowed func(ctx context.Context) error
 }
 
-// Sync answers with what is new, waiting up to the timeout while there is nothing. Errors: M_INVALID_PARAM for a token of
-// some other server.
-func (f *Feed) Sync(ctx context.Context, q Request) (*csapi.SyncResponse, error) {
+// Sync answers with what is new, a csapi.SyncResponse, waiting up to the timeout while there is nothing. Errors:
+// M_INVALID_PARAM for a token of some other server. An error after the first part leaves the answer incomplete.
+func (f *Feed) Sync(ctx context.Context, q Request, to Sink) error {
 	since, err := parseToken(q.Since)
 	if err != nil {
-		return nil, err
+		return err
+	}
+	if by, lost := f.DB.Lost(since.pos); lost {
+		since = since.lose(by.Shared, by.Begins)
 	}
 	if q.Filter == nil {
-		q.Filter = new(filter.Filter)
+		q.Filter = f.everything
 	}
-	defer f.Ephemeral.Seen(ctx, q.Caller.User, q.Caller.Device, cmp.Or(q.SetPresence, ephemeral.Online), q.Timeout)()
+	gone := f.Ephemeral.Seen(ctx, q.Caller.User, q.Caller.Device, cmp.Or(q.SetPresence, ephemeral.Online), q.Timeout)
+	sleeper := f.lingering.back(q.Caller, since, f.Now())
+	told := sleeper != nil // all that there was
+	if !told {
+		sleeper = f.Bus.Sleep("u:" + string(q.Caller.User))
+	}
+	wait := park.Begin(ctx, sleeper, min(q.Timeout, MaxWait), gone)
+	defer wait.End()
+	leave := func() {}
+	if !told && !park.Came(ctx) {
+		if leave, err = f.admission.enter(ctx); err != nil {
+			return err
+		}
+		defer leave()
+		to = leaving{to, leave}
+	}
 	if since.inbox != 0 && since.inbox <= f.DB.Committed() { // else it is of another life, and says nothing
 		if err := f.Inbox.Ack(ctx, q.Caller.User, q.Caller.Device, since.inbox); err != nil && ctx.Err() == nil {
 			// They are passed over all the same and removed another time: a disk that is full does not keep anybody from
@@ -95,25 +138,33 @@ func (f *Feed) Sync(ctx context.Context, q Request) (*csapi.SyncResponse, error)
 			f.Log.WarnContext(ctx, "messages that a device has received are still kept", "cause", err)
 		}
 	}
-	sleeper := f.Bus.Sleep("u:" + string(q.Caller.User))
-	defer sleeper.Close()
-	timeout := time.NewTimer(min(q.Timeout, MaxWait))
-	defer timeout.Stop()
-	for last := q.Timeout <= 0 || since.initial() || q.FullState; ; {
-		out, news, err := f.look(ctx, &q, since)
-		if err != nil || news || last {
-			return out, err
+	for last := wait.Over() || since.initial() || q.FullState; ; {
+		if !told || last {
+			answer, parts, news, err := f.look(ctx, &q, since, to)
+			switch {
+			case err != nil:
+				return err
+			case parts:
+				_, err = to.Write(answer)
+			case news || last:
+				if q.next.inbox == q.next.pos {
+					f.lingering.leave(q.Caller, q.next, wait.Leave(), f.Now())
+				}
+				err = to.Whole(answer)
+			}
+			recycle(answer)
+			if parts || news || last {
+				return err
+			}
 		}
-		select {
-		case <-sleeper.C():
-		case <-timeout.C:
-			last = true
-		case <-ctx.Done():
-			return nil, ctx.Err()
+		told = false
+		leave()
+		if last, err = wait.Sleep(ctx); err != nil {
+			return err
 		}
 		if q.Allowed != nil {
 			if err := q.Allowed(ctx); err != nil {
-				return nil, err
+				return err
 			}
 		}
 	}
@@ -127,6 +178,9 @@ func (f *Feed) DeviceLists(ctx context.Context, user id.User, from, to string) (
 	}
 	if _, err := parseToken(to); err != nil {
 		return nil, nil, err
+	}
+	if by, lost := f.DB.Lost(since.pos); lost {
+		since.pos = by.Shared
 	}
 	err = f.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		high, err := tx.High()
@@ -155,7 +209,12 @@ func (f *Feed) deviceLists(tx *sqldb.Tx, user id.User, since, upto sqldb.Pos, e 
 	if w.Updated, err = f.Keys.Changed(tx, user, since, upto); err != nil {
 		return nil, nil, err
 	}
-	w.Shares = func(other id.User) (bool, error) { return f.Rooms.SharesRoom(tx, user, other) }
+	w.Shares = func(other id.User) (bool, error) {
+		if slices.Contains(e.Shares, other) {
+			return true, nil
+		}
+		return f.Rooms.SharesRoom(tx, user, other)
+	}
 	if len(e.Met)+len(e.Parted) > askOneByOne {
 		shared, err := f.Rooms.SharedUsers(tx, user)
 		if err != nil {
@@ -169,3 +228,6 @@ func (f *Feed) deviceLists(tx *sqldb.Tx, user id.User, since, upto sqldb.Pos, e 
 	}
 	return w.Lists()
 }
+
+// Looks counts the looks for news that memory could answer, and those that read the database.
+func (f *Feed) Looks() (peeked, read int64) { return f.peeked.Load(), f.read.Load() }

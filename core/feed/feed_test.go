@@ -14,8 +14,14 @@ import (
 	"freehold.example/matrix/pushrule"
 )
 
-// TestWakes: whatever is news for a user ends her waiting, and is in the answer.
+// TestWakes: whatever is news for a user ends her waiting, and is in the answer; also when it came after her last answer
+// and before she waits for the next.
 func TestWakes(t *testing.T) {
+	t.Run("asleep", func(t *testing.T) { wakes(t, true) })
+	t.Run("away", func(t *testing.T) { wakes(t, false) })
+}
+
+func wakes(t *testing.T, asleep bool) {
 	each(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
 		in := w.create(alice, room.CreateRequest{Preset: "public_chat"})
@@ -74,17 +80,20 @@ func TestWakes(t *testing.T) {
 		} {
 			since := w.sync(bob, w.sync(bob, "", "").NextBatch, "").NextBatch
 			answers := make(chan *csapi.SyncResponse, 1)
+			if !asleep {
+				w.ok(c.do())
+			}
 			go func() {
-				out, err := w.feed.Sync(ctx, feed.Request{Caller: as(bob), Since: since, Timeout: 20 * time.Second})
+				out, err := answer(ctx, w.feed, feed.Request{Caller: as(bob), Since: since, Timeout: 2 * time.Minute})
 				if err != nil {
 					t.Error(err)
 				}
 				answers <- out
 			}()
-			for !w.bus.Has("u:" + string(bob)) {
-				time.Sleep(time.Millisecond)
+			if asleep {
+				time.Sleep(20 * time.Millisecond)
+				w.ok(c.do())
 			}
-			w.ok(c.do())
 			select {
 			case out := <-answers:
 				if out.Rooms == nil {
@@ -93,22 +102,58 @@ func TestWakes(t *testing.T) {
 				if !c.seen(out) {
 					t.Errorf("%s: not in the answer", c.what)
 				}
-			case <-time.After(10 * time.Second):
+			case <-time.After(time.Minute):
 				t.Fatalf("%s: slept on", c.what)
 			}
 		}
 	})
 }
 
-// TestOtherLives: tokens of a server that has been restored from a backup, or that were made up, are read as of now.
+// TestComesBack: who was told everything and comes back begins to wait without a look; who comes with another token does not.
+func TestComesBack(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		in := w.create(alice, room.CreateRequest{Preset: "public_chat"})
+		looks := func(since string) int64 {
+			peeked, read := w.feed.Looks()
+			before := peeked + read
+			if _, err := answer(t.Context(), w.feed, feed.Request{Caller: as(alice), Since: since, Timeout: 50 * time.Millisecond}); err != nil {
+				t.Fatal(err)
+			}
+			peeked, read = w.feed.Looks()
+			return peeked + read - before
+		}
+		first := w.sync(alice, "", "").NextBatch
+		if n := looks(first); n != 1 {
+			t.Errorf("%d looks of who comes back, want the last alone", n)
+		}
+		if n := looks(first); n != 1 {
+			t.Errorf("%d looks of who comes back once more, want the last alone", n)
+		}
+		w.send(in, alice, "x")
+		second := w.sync(alice, first, "").NextBatch
+		if n := looks(first); n != 1 {
+			t.Errorf("%d looks of who comes with the token before, want the one that finds the news", n)
+		}
+		for range 2 {
+			w.sync(alice, second, "")
+			w.sync(alice, first, "")
+		}
+		if out := w.sync(alice, first, ""); len(out.Rooms.Join[in].Timeline.Events) != 1 {
+			t.Errorf("got %+v, want the event once more", out.Rooms)
+		}
+	})
+}
+
+// TestOtherLives: to tokens of a future that did not come to pass, or that were made up, everything is told anew, with a gap
+// before it: what the client believes may never have happened.
 func TestOtherLives(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		in := w.create(alice, room.CreateRequest{Preset: "public_chat"})
 		now := w.sync(alice, "", "").NextBatch
 		for _, since := range []string{"s999999", "s999999_1", "s999999_9223372036854775807_999999"} {
 			out := w.sync(alice, since, "")
-			if len(out.Rooms.Join) != 0 {
-				t.Errorf("%s: got %d rooms, want none", since, len(out.Rooms.Join))
+			if got := out.Rooms.Join[in]; got == nil || !got.Timeline.Limited || len(got.State.Events)+len(got.Timeline.Events) < 5 {
+				t.Errorf("%s: want all of the room after a gap, got %+v", since, out.Rooms.Join)
 			}
 			w.send(in, alice, "x")
 			if out = w.sync(alice, out.NextBatch, ""); len(out.Rooms.Join) != 1 {
@@ -116,7 +161,7 @@ func TestOtherLives(t *testing.T) {
 			}
 		}
 		for _, since := range []string{"x", "s", "s-1", "s1_x", "t1_2", "s1_2_3_4_5_999999999999999999999999"} {
-			if _, err := w.feed.Sync(t.Context(), feed.Request{Caller: as(alice), Since: since}); err == nil {
+			if _, err := answer(t.Context(), w.feed, feed.Request{Caller: as(alice), Since: since}); err == nil {
 				t.Errorf("%s: got no error", since)
 			}
 		}

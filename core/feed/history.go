@@ -15,6 +15,8 @@ import (
 type history struct {
 	timeline csapi.Timeline
 	state    []json.RawMessage
+	bulk     []room.NID // what more there is of the state, where that is long
+	viewer   *room.Viewer
 	newest   room.NID  // the last event of the timeline, or 0
 	now      pmap.Root // the state at the end of the timeline
 	members  bool      // whether any membership is among what is told
@@ -37,14 +39,47 @@ func (l *look) history(v *room.Viewer, s *room.Standing, fresh bool, upto sqldb.
 	if fresh {
 		after = 0
 	}
-	limit := l.q.Filter.Timeline.Limit(usualLimit, maxTimeline)
-	w, err := l.f.Rooms.Window(l.tx, s.Room, after, upto, limit, func(e *room.Stored) (room.Choice, error) {
+	w, err := l.window(v, s, max(after, min(l.since.begins, upto)), upto, l.q.Filter.Timeline.Limit(usualLimit, maxTimeline))
+	if err == nil && w.Forked && after == 0 && l.since.begins == 0 {
+		w, err = l.f.Rooms.Latest(l.tx, s.Room, upto, l.q.Filter.Timeline.Limit(usualLimit, maxTimeline), l.chooser(v, s))
+	}
+	if err != nil {
+		return nil, err
+	}
+	h := &history{viewer: v, timeline: csapi.Timeline{
+		Events:    none,
+		Limited:   w.Limited || fresh && (!l.since.initial() || l.since.lost),
+		PrevBatch: w.Back.String(),
+	}}
+	if n := len(w.Events); n > 0 {
+		h.newest = w.Events[n-1].NID
+		if h.timeline.Events, err = l.events(w.Events, v, h.timeline.Limited); err != nil {
+			return nil, err
+		}
+	}
+	if v.Parted != nil {
+		upto = min(upto, v.Parted.Pos) // what came to be after the user had gone is not for her
+	}
+	return h, l.state(h, v, s, w, after, upto, fresh)
+}
+
+// window reads the newest events between two positions that are for the user: at most limit of them.
+func (l *look) window(v *room.Viewer, s *room.Standing, after, upto sqldb.Pos, limit int) (*room.Window, error) {
+	return l.f.Rooms.Window(l.tx, s.Room, after, upto, limit, l.chooser(v, s))
+}
+
+// chooser says which events of a room are for the user.
+func (l *look) chooser(v *room.Viewer, s *room.Standing) func(*room.Stored) (room.Choice, error) {
+	return func(e *room.Stored) (room.Choice, error) {
 		_, isState := e.Event.StateKey()
 		wanted := l.speaks(e, s.RoomID)
 		if !wanted && !isState {
 			return room.Skip, nil
 		}
 		sees, err := v.Sees(e)
+		if err == nil && sees && wanted {
+			wanted, err = v.HasChild(e, l.q.Filter.Timeline.RelatedBySenders, l.q.Filter.Timeline.RelatedByRelTypes)
+		}
 		switch {
 		case err != nil || !sees && isState:
 			return room.Stop, err // the timeline begins after it, so that it is told as state
@@ -52,30 +87,12 @@ func (l *look) history(v *room.Viewer, s *room.Standing, fresh bool, upto sqldb.
 			return room.Keep, nil
 		}
 		return room.Skip, nil
-	})
-	if err != nil {
-		return nil, err
 	}
-	h := &history{timeline: csapi.Timeline{
-		Events:    none,
-		Limited:   w.Limited || fresh && !l.since.initial(),
-		PrevBatch: room.StreamToken(w.Before).String(),
-	}}
-	if n := len(w.Events); n > 0 {
-		h.newest = w.Events[n-1].NID
-		if h.timeline.Events, err = l.events(w.Events, v); err != nil {
-			return nil, err
-		}
-	}
-	if v.Parted != nil {
-		upto = min(upto, v.Parted.Pos) // what came to be after the user had gone is not for her
-	}
-	return h, l.state(h, s, w, after, upto, fresh)
 }
 
 // state finds what has changed of the room's state from the token to the beginning of the timeline, or with
 // use_state_after to its end, and never past upto; all of it for a room the client does not know.
-func (l *look) state(h *history, s *room.Standing, w *room.Window, after, upto sqldb.Pos, fresh bool) error {
+func (l *look) state(h *history, v *room.Viewer, s *room.Standing, w *room.Window, after, upto sqldb.Pos, fresh bool) error {
 	events, end, err := l.stateDelta(h, s, w, after, upto, fresh)
 	if err != nil {
 		return err
@@ -94,13 +111,7 @@ func (l *look) state(h *history, s *room.Standing, w *room.Window, after, upto s
 			return err
 		}
 	}
-	wanted := events[:0]
-	for _, e := range events {
-		if l.q.Filter.State.Event(e.Event.Type(), e.Event.Sender(), s.RoomID, e.Event.Content()) {
-			wanted = append(wanted, e)
-		}
-	}
-	h.state, err = l.events(wanted, nil)
+	h.state, err = l.stateEvents(l.letThrough(events, s.RoomID), v)
 	return err
 }
 
@@ -115,7 +126,14 @@ func (l *look) stateDelta(h *history, s *room.Standing, w *room.Window, after, u
 		}
 	}
 	end = h.now
-	if !l.after() && w.Before < upto {
+	if !fresh && !l.after() && w.Whole && !l.q.FullState && !l.lazy() {
+		return nil, end, nil // the timeline begins where the client is
+	}
+	switch {
+	case l.after() || w.Before >= upto:
+	case w.HasState:
+		end = w.State
+	default:
 		if end, err = l.f.Rooms.RootAt(l.tx, s.Room, w.Before); err != nil {
 			return nil, end, err
 		}
@@ -129,7 +147,26 @@ func (l *look) stateDelta(h *history, s *room.Standing, w *room.Window, after, u
 			return nil, end, err
 		}
 	}
+	if fresh && !l.lazy() {
+		nids, err := l.f.Rooms.StateNIDs(l.tx, end)
+		if w.Forked && !l.after() {
+			nids = w.Undo(nids)
+		}
+		if err != nil || len(nids) > longState {
+			h.bulk = nids
+			return nil, end, err
+		}
+		events, err = l.f.Rooms.LoadAll(l.tx, nids)
+		return events, end, err
+	}
 	events, err = l.f.Rooms.StateDelta(l.tx, known, end, fresh && l.lazy())
+	if err == nil && w.Forked && fresh && !l.after() {
+		nids := make([]room.NID, len(events))
+		for i, e := range events {
+			nids[i] = e.NID
+		}
+		events, err = l.f.Rooms.LoadAll(l.tx, w.Undo(nids))
+	}
 	return events, end, err
 }
 
@@ -160,12 +197,12 @@ func (l *look) introduce(events []*room.Stored, s *room.Standing, w *room.Window
 		users = append(users, e.Event.Sender())
 	}
 	for _, user := range users {
-		e, err := l.f.Rooms.StateEvent(l.tx, end, "m.room.member", string(user))
+		e, err := l.f.Rooms.Speaker(l.tx, end, user, w.Events)
 		if err != nil {
 			return nil, err
 		}
 		redundant := e != nil && !fresh && !l.q.FullState && !l.q.Filter.State.IncludeRedundantMembers &&
-			l.f.told.known(l.q.Caller, e.NID, l.since.pos)
+			l.f.told.known(reader{Caller: l.q.Caller}, e.NID, l.since.pos)
 		if e != nil && !redundant {
 			events = append(events, e)
 		}

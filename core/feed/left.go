@@ -10,7 +10,7 @@ func (l *look) left(s *room.Standing, changed bool) error {
 	initial := l.since.initial() || l.q.FullState
 	was := "leave"
 	switch {
-	case s.Forgotten && (l.since.initial() || s.ForgotAt <= l.since.pos):
+	case s.Forgotten && !l.since.lost && (l.since.initial() || s.ForgotAt <= l.since.pos):
 		return nil
 	case changed && !l.since.initial():
 		var err error
@@ -27,18 +27,18 @@ func (l *look) left(s *room.Standing, changed bool) error {
 		return nil
 	}
 	if s.Forgotten { // what is left to tell is only that the room is gone
-		put(&l.roomsOut.Leave, s.RoomID, &csapi.LeftRoom{Timeline: csapi.Timeline{Events: none}, AccountData: csapi.Events{Events: none}})
-		return nil
+		return l.putLeft(s.RoomID, &history{timeline: csapi.Timeline{Events: none}})
 	}
 	v, err := l.f.Rooms.ViewerOf(l.tx, s, l.user)
 	if err != nil {
 		return err
 	}
 	if !changed || l.since.initial() {
-		// Who was sent away is told, also long after; who went herself, if her client asks.
+		// Who was sent away is told, also long after; who went herself, if her client asks, or may have come back in a life
+		// that is lost.
 		sentAway := v.Parted != nil && s.Sender != l.user
 		turnedDown := v.Parted == nil && l.q.FullState
-		if !l.q.Filter.IncludeLeave && !sentAway && !turnedDown {
+		if !l.q.Filter.IncludeLeave && !sentAway && !turnedDown && !l.since.lost {
 			return nil
 		}
 	}
@@ -65,16 +65,13 @@ func (l *look) gone(s *room.Standing, v *room.Viewer, was string) error {
 	}
 	told := v.Parted != nil && v.Parted.NID == own.NID || h.newest == own.NID && !l.after()
 	if !told && l.q.Filter.State.Event("m.room.member", s.Sender, s.RoomID, own.Event.Content()) {
-		last, err := l.events([]*room.Stored{own}, nil)
+		last, err := l.stateEvents([]*room.Stored{own}, v)
 		if err != nil {
 			return err
 		}
 		h.state = append(h.state, last...)
 	}
-	out := &csapi.LeftRoom{Timeline: h.timeline, AccountData: csapi.Events{Events: none}}
-	out.State, out.StateAfter, out.UnstableStateAfter = l.stateFields(h.state)
-	put(&l.roomsOut.Leave, s.RoomID, out)
-	return nil
+	return l.putLeft(s.RoomID, h)
 }
 
 // turnedAway is the history of a room that the user never was in, for one whose invitation or knock came to nothing, or who
@@ -90,6 +87,6 @@ func (l *look) turnedAway(v *room.Viewer, own *room.Stored) (*history, error) {
 		return h, nil
 	}
 	h.newest = own.NID
-	h.timeline.Events, err = l.events([]*room.Stored{own}, v)
+	h.timeline.Events, err = l.events([]*room.Stored{own}, v, false)
 	return h, err
 }

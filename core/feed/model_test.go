@@ -4,10 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"slices"
 	"strings"
-	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -18,8 +16,10 @@ import (
 	"freehold.example/matrix/id"
 )
 
-// The model: rooms change at random; clients sync at random moments, fill gaps with /messages, and must end up with what
-// the log of the server says, worked out here from the log alone, event by event.
+// The model: ten users do things in twenty rooms at random; clients with filters of their own sync at random moments, fill
+// gaps with /messages, and must end up with what the log of the server says, worked out here from the log alone, event by
+// event. Each answer is also compared with that of a feed that has just been started on the same database and remembers
+// nothing (model_cold_test.go), and what belongs to no timeline with what was done (model_rest_test.go).
 
 // logged is an event of the server's log.
 type logged struct {
@@ -38,11 +38,12 @@ func (e *logged) isState() bool { return e.StateKey != nil }
 func (e *logged) key() string { return e.Type + "|" + *e.StateKey }
 
 // log reads a room's events in the order they were written.
-func (w *world) log(in id.Room) []logged {
-	w.t.Helper()
-	var all []logged
-	err := w.db.Read(w.t.Context(), func(tx *sqldb.Tx) error {
-		rows, err := tx.Query(`SELECT e.event_id, e.json FROM event e JOIN room r ON r.nid = e.room WHERE r.room_id = $1 ORDER BY e.pos`, in)
+func (m *model) log(in id.Room) []logged {
+	m.t.Helper()
+	all, last := m.logs[in], m.upto[in]
+	m.ok(m.db.Read(m.t.Context(), func(tx *sqldb.Tx) error {
+		rows, err := tx.Query(`SELECT e.pos, e.event_id, e.json FROM event e JOIN room r ON r.nid = e.room
+			WHERE r.room_id = $1 AND e.pos > $2 ORDER BY e.pos`, in, m.upto[in])
 		if err != nil {
 			return err
 		}
@@ -50,7 +51,7 @@ func (w *world) log(in id.Room) []logged {
 		for rows.Next() {
 			var e logged
 			var raw []byte
-			if err := rows.Scan(&e.ID, &raw); err != nil {
+			if err := rows.Scan(&last, &e.ID, &raw); err != nil {
 				return err
 			}
 			if err := json.Unmarshal(raw, &e); err != nil {
@@ -59,37 +60,39 @@ func (w *world) log(in id.Room) []logged {
 			all = append(all, e)
 		}
 		return rows.Err()
-	})
-	w.ok(err)
+	}))
+	m.logs[in], m.upto[in] = all, last
 	return all
 }
 
 // truth is what a user may know of a room.
 type truth struct {
 	membership string
-	timeline   []id.Event          // what she may see
-	state      map[string]id.Event // now, or when she was last in
-	stays      bool                // whether she ever was in
-	optional   map[id.Event]bool   // what was world-readable while she was gone
+	timeline   []logged          // what she may see
+	state      map[string]logged // now, or when she was last in
+	stays      bool              // whether she ever was in
+	own        logged            // her own newest member event
+	optional   map[id.Event]bool // what was world-readable while she was gone
 }
 
 func truthOf(log []logged, user id.User) truth {
 	t := truth{membership: "none", optional: map[id.Event]bool{}}
-	state := map[string]id.Event{}
+	state := map[string]logged{}
 	visibility := "shared"
-	var lastJoin, own, parted int         // the newest join, the newest membership, the end of the last stay
+	var lastJoin, newest, parted int      // the newest join, the newest membership, the end of the last stay
 	before := make([][2]string, len(log)) // visibility and membership
 	after := make([][2]string, len(log))
 	for i, e := range log {
 		before[i] = [2]string{visibility, t.membership}
 		if e.isState() {
-			state[e.key()] = e.ID
+			state[e.key()] = e
 			switch {
 			case e.Type == "m.room.history_visibility":
 				visibility = e.Content.Visibility
 			case e.Type == "m.room.member" && *e.StateKey == string(user):
 				was := t.membership
-				t.membership, own = e.Content.Membership, i
+				t.own = e
+				t.membership, newest = e.Content.Membership, i
 				if t.membership == "join" {
 					lastJoin, t.stays = i, true
 				} else if was == "join" {
@@ -103,10 +106,10 @@ func truthOf(log []logged, user id.User) truth {
 		t.state = state
 	}
 	for i, e := range log {
-		if t.membership != "join" && i > own {
+		if t.membership != "join" && i > newest {
 			break // what is world-readable goes on, but is told no more
 		}
-		if t.membership != "join" && i > parted && i != own {
+		if t.membership != "join" && i > parted && i != newest {
 			t.optional[e.ID] = true
 		}
 		see := func(m [2]string) bool {
@@ -123,26 +126,65 @@ func truthOf(log []logged, user id.User) truth {
 		switch {
 		case own && e.Content.Membership == "leave" || !own && e.Type != "m.room.history_visibility":
 			if see(before[i]) || ends {
-				t.timeline = append(t.timeline, e.ID)
+				t.timeline = append(t.timeline, e)
 			}
 		case see(before[i]) || see(after[i]):
-			t.timeline = append(t.timeline, e.ID)
+			t.timeline = append(t.timeline, e)
 		}
 	}
 	return t
 }
 
+// lens is what a client asks for all its life, beside the limits of each sync.
+type lens struct {
+	stateAfter, lazy, threads bool
+	notRooms                  []id.Room
+	notTypes                  []string
+	notSenders                []id.User
+}
+
+func (l *lens) wants(in id.Room) bool { return !slices.Contains(l.notRooms, in) }
+
+func (l *lens) event(e *logged) bool {
+	return !slices.Contains(l.notTypes, e.Type) && !slices.Contains(l.notSenders, e.Sender)
+}
+
+// asFilter is the lens as a filter, with a limit of the timeline.
+func (l *lens) asFilter(limit int) string {
+	part := func(more map[string]any) map[string]any {
+		if l.notTypes != nil {
+			more["not_types"] = l.notTypes
+		}
+		if l.notSenders != nil {
+			more["not_senders"] = l.notSenders
+		}
+		return more
+	}
+	timeline := part(map[string]any{"limit": limit, "unread_thread_notifications": l.threads})
+	room := map[string]any{
+		"include_leave": true, "timeline": timeline, "state": part(map[string]any{"lazy_load_members": l.lazy}),
+	}
+	if l.notRooms != nil {
+		room["not_rooms"] = l.notRooms
+	}
+	raw, err := json.Marshal(map[string]any{"room": room})
+	if err != nil {
+		panic(err)
+	}
+	return string(raw)
+}
+
 // client is one device that follows its user's rooms.
 type client struct {
-	*world
-	user       id.User
-	device     id.Device
-	stateAfter bool
-	lazy       bool
-	since      string
-	rooms      map[id.Room]*known
-	follows    map[id.User]bool // whose devices: by device_lists
-	steps      []string         // what it did, for the report of a failure
+	*model
+	lens
+	user    id.User
+	device  id.Device
+	since   string
+	rooms   map[id.Room]*known
+	follows map[id.User]bool // whose devices: by device_lists
+	rest    rest
+	steps   []string // what it did, for the report of a failure
 }
 
 // known is what a client has of a room.
@@ -169,21 +211,28 @@ func (c *client) read(raw []json.RawMessage) []shown {
 }
 
 // step syncs once, with some limit, and takes in what it is told.
-func (c *client) step(r *rand.Rand) {
+func (c *client) step() {
 	c.t.Helper()
+	r := c.r
 	limit := []int{0, 1, 2, 3, 5, 20}[r.IntN(6)]
 	q := feed.Request{
 		Caller: room.Caller{User: c.user, Device: c.device}, Since: c.since, StateAfter: c.stateAfter, FullState: r.IntN(12) == 0,
-		Filter: c.filter(fmt.Sprintf(`{"room":{"include_leave":true,"timeline":{"limit":%d},"state":{"lazy_load_members":%v}}}`, limit, c.lazy)),
-	}
-	if r.IntN(4) == 0 {
-		c.ask(q) // the answer is lost
+		Filter: c.filter(c.asFilter(limit)), SetPresence: "offline",
 	}
 	if r.IntN(40) == 0 { // begins anew
-		q.Since, c.rooms = "", map[id.Room]*known{}
+		q.Since = ""
+	}
+	if q.Since == "" {
+		c.rooms = map[id.Room]*known{}
+		c.forgetRest()
+	}
+	if r.IntN(4) == 0 { // the answer is lost
+		lost := c.ask(q)
+		c.compare("a retry", q, lost, c.ask(q))
 	}
 	out := c.ask(q)
 	c.steps = append(c.steps, fmt.Sprintf("%s syncs from %q with limit %d, full %v, to %s", c.user, q.Since, limit, q.FullState, out.NextBatch))
+	c.compare("a feed that remembers nothing", q, c.askCold(q), out)
 	for in := range out.Rooms.Invite {
 		c.rooms[in] = &known{membership: "invite"}
 	}
@@ -191,6 +240,7 @@ func (c *client) step(r *rand.Rand) {
 		c.rooms[in] = &known{membership: "knock"}
 	}
 	for in, j := range out.Rooms.Join {
+		c.takeRoomRest(in, j, c.rooms[in] == nil || c.rooms[in].membership != "join")
 		c.take(in, "join", q.Since, j.State, j.StateAfter, j.Timeline)
 	}
 	for in, l := range out.Rooms.Leave {
@@ -207,6 +257,7 @@ func (c *client) step(r *rand.Rand) {
 			delete(c.follows, u)
 		}
 	}
+	c.takeRest(out)
 	c.since = out.NextBatch
 }
 
@@ -250,12 +301,21 @@ func (c *client) take(in id.Room, membership, since string, state, after *csapi.
 		k.timeline = append(k.timeline, c.fill(in, timeline.PrevBatch, since)...)
 	}
 	for _, e := range events {
+		if e.StateKey == nil && c.ignores[c.user][e.Sender] {
+			c.t.Errorf("%s: %s is told what %s says, whom she ignores", in, c.user, e.Sender)
+		}
 		k.timeline = append(k.timeline, e.ID)
 		if e.StateKey != nil && !c.stateAfter {
 			k.state[e.Type+"|"+*e.StateKey] = e.ID
 		}
 	}
 	for _, e := range events {
+		if slices.Contains(c.notSenders, e.Sender) || slices.Contains(c.notTypes, e.Type) {
+			c.t.Errorf("%s: %s is shown what her filter leaves out: %+v", in, c.user, e)
+		}
+		if slices.Contains(c.notTypes, "m.room.member") {
+			continue
+		}
 		if member := "m.room.member|" + string(e.Sender); c.lazy && membership == "join" && k.state[member] == "" {
 			c.t.Errorf("%s: %s is not told who %s is", in, c.user, e.Sender)
 		}
@@ -279,7 +339,10 @@ func (c *client) fill(in id.Room, from, to string) []id.Event {
 	var all []id.Event
 	for at := parse(from); at != nil; {
 		var end string
-		q := room.PageRequest{Room: in, User: c.user, From: at, To: parse(to), Limit: 4}
+		keep := func(s *room.Stored) bool {
+			return c.event(&logged{Type: s.Event.Type(), Sender: s.Event.Sender()})
+		}
+		q := room.PageRequest{Room: in, User: c.user, From: at, To: parse(to), Limit: 4, Keep: keep}
 		err := c.world.rooms.Messages(c.t.Context(), q, func(_ *sqldb.Tx, _ *room.Viewer, p *room.Page) error {
 			for _, e := range p.Events {
 				all = append(all, e.Event.ID())
@@ -299,16 +362,40 @@ func (c *client) fill(in id.Room, from, to string) []id.Event {
 }
 
 // check compares what the client has with the truth.
-func (c *client) check(all []id.Room) {
+func (c *client) check() {
 	c.t.Helper()
 	c.follows[c.user] = true
 	if d := cmp.Diff(c.shares(), c.follows); d != "" {
 		c.t.Errorf("%s follows the devices of (-want +got):\n%s", c.user, d)
 	}
-	for _, in := range all {
+	c.checkRooms()
+	c.checkRest()
+	c.report()
+}
+
+// report ends the test where something was found.
+func (c *client) report() {
+	c.t.Helper()
+	if c.t.Failed() {
+		for _, s := range c.steps[max(0, len(c.steps)-100):] {
+			c.t.Log(s)
+		}
+		c.t.FailNow()
+	}
+}
+
+// checkRooms compares the rooms, their timelines and states.
+func (c *client) checkRooms() {
+	c.t.Helper()
+	for _, in := range c.all {
 		want := truthOf(c.log(in), c.user)
 		k := c.rooms[in]
 		switch {
+		case !c.wants(in):
+			if k != nil {
+				c.t.Errorf("%s: %s is told of a room that her filter leaves out", in, c.user)
+			}
+			continue
 		case want.membership == "none" || k == nil && want.membership == "ban" && !want.stays:
 			if k != nil {
 				c.t.Errorf("%s: %s is told of a room she has nothing to do with", in, c.user)
@@ -316,6 +403,8 @@ func (c *client) check(all []id.Room) {
 			continue
 		case k == nil && !want.stays:
 			continue // an invitation taken back before it was seen, and the like
+		case k == nil && c.forgot[c.user][in]:
+			continue
 		case k == nil:
 			c.t.Errorf("%s: %s has %s and is not told", in, c.user, want.membership)
 			continue
@@ -324,42 +413,61 @@ func (c *client) check(all []id.Room) {
 		if membership == "ban" {
 			membership = "leave"
 		}
+		if membership == "invite" && k.membership != "invite" && c.everIgnored(c.user, want.own.Sender) {
+			continue // whom she ignores does not invite her
+		}
 		if k.membership != membership {
 			c.t.Errorf("%s: %s believes %s, want %s", in, c.user, k.membership, want.membership)
 		}
 		if membership == "invite" || membership == "knock" {
 			continue
 		}
-		if membership == "join" || want.stays {
-			optional := func(e id.Event) bool { return want.optional[e] }
-			got := slices.DeleteFunc(slices.Clone(k.timeline), optional)
-			if d := cmp.Diff(slices.DeleteFunc(want.timeline, optional), got); d != "" {
+		if (membership == "join" || want.stays) && !c.forgot[c.user][in] {
+			var all []id.Event
+			for i := range want.timeline {
+				if e := &want.timeline[i]; c.event(e) && !want.optional[e.ID] && (e.isState() || !c.everIgnored(c.user, e.Sender)) {
+					all = append(all, e.ID)
+				}
+			}
+			byID := map[id.Event]*logged{}
+			for i := range want.timeline {
+				byID[want.timeline[i].ID] = &want.timeline[i]
+			}
+			got := slices.DeleteFunc(slices.Clone(k.timeline), func(e id.Event) bool {
+				l := byID[e]
+				return want.optional[e] || l != nil && !l.isState() && c.everIgnored(c.user, l.Sender)
+			})
+			if d := cmp.Diff(all, got); d != "" {
 				c.t.Errorf("%s: timeline of %s (-want +got):\n%s", in, c.user, d)
 			}
 		}
-		c.checkState(in, k.state, want)
-	}
-	if c.t.Failed() {
-		for _, s := range c.steps {
-			c.t.Log(s)
+		if !c.forgot[c.user][in] {
+			c.checkState(in, k.state, want)
 		}
-		c.t.FailNow()
 	}
 }
 
-func (c *client) checkState(in id.Room, got map[string]id.Event, want truth) {
+func (c *client) checkState(in id.Room, got map[string]id.Event, truth truth) {
 	c.t.Helper()
-	got, want.state = maps.Clone(got), maps.Clone(want.state)
+	got = maps.Clone(got)
+	want := map[string]id.Event{}
+	for key, e := range truth.state {
+		if c.event(&e) {
+			want[key] = e.ID
+		} else {
+			delete(got, key) // perhaps what was there before, by somebody she does want to hear
+		}
+	}
 	if c.lazy {
-		for key := range want.state {
+		for key := range want {
 			// Whom she does not know, and in rooms she left those whom she knew from an earlier stay.
-			if strings.HasPrefix(key, "m.room.member|") && (got[key] == "" || want.membership != "join") {
-				delete(want.state, key)
+			if strings.HasPrefix(key, "m.room.member|") && (got[key] == "" || truth.membership != "join") {
+				delete(want, key)
 				delete(got, key)
 			}
 		}
 	}
-	if want.membership != "join" && !want.stays { // only what she did herself
+	if truth.membership != "join" && !truth.stays { // only what she did herself
 		for key := range got {
 			if key != "m.room.member|"+string(c.user) {
 				c.t.Errorf("%s: %s was never in it, and is shown %s", in, c.user, key)
@@ -367,110 +475,17 @@ func (c *client) checkState(in id.Room, got map[string]id.Event, want truth) {
 		}
 		return
 	}
-	if want.membership != "join" {
+	if truth.membership != "join" {
 		key := "m.room.member|" + string(c.user)
 		delete(got, key)
-		delete(want.state, key) // a ban after the leave is told too
+		delete(want, key) // a ban after the leave is told too
 		for key, e := range got {
-			if want.optional[e] { // came with the timeline
-				want.state[key] = e
+			if truth.optional[e] { // came with the timeline
+				want[key] = e
 			}
 		}
 	}
-	if d := cmp.Diff(want.state, got); d != "" {
+	if d := cmp.Diff(want, got); d != "" {
 		c.t.Errorf("%s: state of %s (-want +got):\n%s", in, c.user, d)
-	}
-}
-
-// act lets someone do something. What is not allowed fails, as it should.
-func (w *world) act(r *rand.Rand, all []id.Room) string {
-	users := []id.User{alice, bob, carol, dave}
-	in, by, other := all[r.IntN(len(all))], users[r.IntN(4)], users[r.IntN(4)]
-	ctx, n := w.t.Context(), r.IntN(1_000_000)
-	pick := func(of ...string) string { return of[r.IntN(len(of))] }
-	set := func(typ, key, content string) error {
-		_, err := w.rooms.SetState(ctx, as(by), in, typ, key, []byte(content))
-		return err
-	}
-	var what string
-	var err error
-	switch r.IntN(16) {
-	case 0, 1, 2, 3, 4:
-		what = "message"
-		_, err = w.rooms.Send(ctx, as(by), in, room.Draft{Type: "m.room.message", Content: fmt.Appendf(nil, `{"body":"%d"}`, n)}, "")
-	case 5:
-		what, err = "topic", set("m.room.topic", "", fmt.Sprintf(`{"topic":"%d"}`, n))
-	case 6:
-		what, err = "state", set("org.test", pick("a", "b", "c"), fmt.Sprintf(`{"n":%d}`, n))
-	case 7:
-		what, err = "name", set("m.room.member", string(by), fmt.Sprintf(`{"membership":"join","displayname":"%d"}`, n))
-	case 8, 9:
-		what, err = "join", w.rooms.Join(ctx, as(by), in, "", nil)
-	case 10:
-		what, err = "leave", w.rooms.Leave(ctx, as(by), in, "")
-	case 11:
-		what, err = "invite", w.rooms.Invite(ctx, as(by), in, other, "")
-	case 12:
-		what, err = "kick", w.rooms.Kick(ctx, as(by), in, other, "")
-	case 13:
-		if r.IntN(3) > 0 {
-			what, err = "unban", w.rooms.Unban(ctx, as(by), in, other, "")
-		} else {
-			what, err = "ban", w.rooms.Ban(ctx, as(by), in, other, "")
-		}
-	case 14:
-		if log := w.log(in); r.IntN(2) == 0 {
-			what = "redact"
-			_, err = w.rooms.Redact(ctx, as(by), in, log[1+r.IntN(len(log)-1)].ID, json.RawMessage(`{}`), "")
-		}
-	case 15:
-		if r.IntN(3) == 0 {
-			h := pick("shared", "joined", "invited", "world_readable")
-			what, err = h, set("m.room.history_visibility", "", `{"history_visibility":"`+h+`"}`)
-		}
-	}
-	if err != nil {
-		what += " (refused)"
-	}
-	return fmt.Sprintf("%s: %s %s %s", in, by, what, other)
-}
-
-func TestModel(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
-		seed := rand.Uint64()
-		t.Logf("seed %d", seed)
-		model(t, w, seed, 500)
-	})
-}
-
-func model(t *testing.T, w *world, seed uint64, steps int) {
-	r := rand.New(rand.NewPCG(seed, 0))
-	users := []id.User{alice, bob, carol, dave}
-	var all []id.Room
-	for i := range 3 {
-		preset := []string{"public_chat", "private_chat", "public_chat"}[i]
-		all = append(all, w.create(users[i], room.CreateRequest{Preset: preset, Invite: []id.User{users[(i+1)%4]}}))
-	}
-	clients := []*client{
-		{world: w, user: alice},
-		{world: w, user: bob, stateAfter: true},
-		{world: w, user: dave},
-		{world: w, user: dave, stateAfter: true},
-		{world: w, user: carol, lazy: true},
-		{world: w, user: carol, lazy: true, stateAfter: true},
-	}
-	for i, c := range clients {
-		c.device = id.Device(fmt.Sprint(i))
-		c.rooms = map[id.Room]*known{}
-	}
-	for range steps {
-		did := w.act(r, all)
-		for _, c := range clients {
-			c.steps = append(c.steps, did)
-			if r.IntN(10) == 0 {
-				c.step(r)
-				c.check(all)
-			}
-		}
 	}
 }

@@ -5,27 +5,63 @@ import (
 	"maps"
 	"slices"
 
+	"freehold.example/core/ephemeral"
 	"freehold.example/core/notify"
 	"freehold.example/core/room"
 	"freehold.example/matrix/csapi"
 	"freehold.example/matrix/id"
+	"freehold.example/matrix/inviterule"
 )
 
 // rooms goes through every room the user has or had to do with, as far as there may be news of it.
 func (l *look) rooms() error {
-	if err := l.findStandings(); err != nil {
+	l.head()
+	for _, of := range sections {
+		listed := make([]*room.Standing, 0, len(l.standings))
+		for _, s := range l.standings {
+			if slices.Contains(of, s.Membership) && l.q.Filter.Room(s.RoomID) {
+				listed = append(listed, s)
+			}
+		}
+		for few := range slices.Chunk(listed, room.Prefetch) {
+			if l.since.initial() && few[0].Membership == "join" {
+				if err := l.prefetch(few); err != nil {
+					return err
+				}
+			}
+			for _, s := range few {
+				if err := l.room(s); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	l.end()
+	return nil
+}
+
+// prefetch reads for some joined rooms at once what would take some queries for each.
+func (l *look) prefetch(standings []*room.Standing) error {
+	if err := l.f.Rooms.Prefetch(l.tx, standings, l.lazy()); err != nil {
 		return err
 	}
-	for _, s := range l.standings {
-		if !l.q.Filter.Room(s.RoomID) {
-			continue
-		}
-		if err := l.room(s); err != nil {
-			return err
-		}
+	rooms := make([]id.Room, len(standings))
+	for i, s := range standings {
+		rooms[i] = s.RoomID
+	}
+	found, ok, err := l.f.Ephemeral.ReceiptsIn(l.tx, rooms, l.upto, l.user)
+	if err != nil || !ok {
+		return err
+	}
+	l.ahead = make(map[id.Room][]ephemeral.Receipt, len(rooms))
+	for _, in := range rooms {
+		l.ahead[in] = found[in]
 	}
 	return nil
 }
+
+// sections are the memberships of which a member of rooms tells, in the order in which they are written.
+var sections = [][]string{{"join"}, {"invite"}, {"knock"}, {"leave", "ban"}}
 
 // findStandings reads the rooms to look at: all, or those with news of any kind when that is known.
 func (l *look) findStandings() (err error) {
@@ -71,23 +107,25 @@ func (l *look) outside(s *room.Standing) error {
 		return err
 	}
 	if s.Membership == "invite" {
-		put(&l.roomsOut.Invite, s.RoomID, &csapi.InviteRoom{State: csapi.Events{Events: state}})
-		return nil
+		if verdict, err := l.f.People.Invited(l.tx, l.user, s.Sender); verdict != inviterule.Allow || err != nil {
+			return err
+		}
+		return l.putOutside("invite", "invite_state", s.RoomID, state)
 	}
-	put(&l.roomsOut.Knock, s.RoomID, &csapi.KnockRoom{State: csapi.Events{Events: state}})
-	return nil
-}
-
-func put[V any](m *map[id.Room]V, key id.Room, v V) {
-	if *m == nil {
-		*m = map[id.Room]V{}
-	}
-	(*m)[key] = v
+	return l.putOutside("knock", "knock_state", s.RoomID, state)
 }
 
 // joined is a room that the user is in.
 func (l *look) joined(s *room.Standing, changed bool) error {
 	fresh := l.since.initial() // the client knows nothing of the room
+	if !l.lazy() && s.Whole > 0 {
+		// Who wants to know of all members is told of the room when they are known.
+		if s.Whole > l.upto {
+			return nil
+		}
+		fresh = fresh || s.Whole > l.since.pos
+	}
+	fresh = fresh || s.Mended > l.since.pos && s.Mended <= l.upto // what was taken back is told by telling all of it anew
 	if changed && !fresh {
 		was, err := l.f.Rooms.MembershipAt(l.tx, s.Event, l.since.pos)
 		if err != nil {
@@ -114,7 +152,6 @@ func (l *look) joined(s *room.Standing, changed bool) error {
 		return err
 	}
 	out.Timeline = h.timeline
-	out.State, out.StateAfter, out.UnstableStateAfter = l.stateFields(h.state)
 	if out.Summary, err = l.summary(s, h); err != nil {
 		return err
 	}
@@ -124,39 +161,24 @@ func (l *look) joined(s *room.Standing, changed bool) error {
 	if out.AccountData.Events, err = l.roomData(s, fresh); err != nil {
 		return err
 	}
-	if !fresh && !l.q.FullState && !out.Timeline.Limited && len(out.Timeline.Events)+len(h.state)+len(out.Ephemeral.Events)+len(out.AccountData.Events) == 0 {
+	if !fresh && !l.q.FullState && !out.Timeline.Limited && len(out.Timeline.Events)+len(h.state)+len(h.bulk)+len(out.Ephemeral.Events)+len(out.AccountData.Events) == 0 {
 		return nil
 	}
 	if err := l.unread(s, out); err != nil {
 		return err
 	}
-	put(&l.roomsOut.Join, s.RoomID, out)
-	return nil
+	return l.putJoined(s.RoomID, out, h)
 }
 
 // none is an empty list that is written as one.
 var none = []json.RawMessage{}
-
-// stateFields puts the state under the name that the client asked for.
-func (l *look) stateFields(state []json.RawMessage) (before, after, unstableAfter *csapi.Events) {
-	if state == nil {
-		state = none
-	}
-	switch {
-	case l.q.StateAfter:
-		return nil, &csapi.Events{Events: state}, nil
-	case l.q.Unstable:
-		return nil, nil, &csapi.Events{Events: state}
-	}
-	return &csapi.Events{Events: state}, nil, nil
-}
 
 // summary counts the members, and names some where the room has no name of its own.
 func (l *look) summary(s *room.Standing, h *history) (*csapi.RoomSummary, error) {
 	if !h.members {
 		return nil, nil
 	}
-	joined, invited, err := l.f.Rooms.Counts(l.tx, s.Room)
+	joined, invited, err := l.f.Rooms.Counts(l.tx, s.Room, s.State)
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +192,7 @@ func (l *look) summary(s *room.Standing, h *history) (*csapi.RoomSummary, error)
 			return out, nil
 		}
 	}
-	out.Heroes, err = l.f.Rooms.Heroes(l.tx, s.Room, l.user)
+	out.Heroes, err = l.f.Rooms.Heroes(l.tx, s.Room, s.State, l.user)
 	return out, err
 }
 

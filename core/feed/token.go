@@ -17,16 +17,30 @@ type token struct {
 	pos    sqldb.Pos        // events, account data, receipts, device lists
 	serial ephemeral.Serial // typing and presence
 	inbox  sqldb.Pos        // to-device messages: behind pos when there were more than one answer takes
+
+	// lost is set for a token of a life of this server that a restore has ended (docs/backup.md). Its client has seen what
+	// never happened here, so it is told everything anew, as without a token, but of the timelines only what it cannot have
+	// seen: clients take an event that they know for the end of a gap. What both lives have in common ends at shared, and
+	// this one begins at begins.
+	lost           bool
+	shared, begins sqldb.Pos
 }
 
 func (t token) initial() bool { return t.pos == 0 }
 
 func (t token) String() string { return fmt.Sprintf("s%d_%d_%d", t.pos, t.serial, t.inbox) }
 
-// settle brings a token from a future that did not come to pass back to now: of a server that was restored from a backup,
-// or whose clock was set back.
+// lose makes t one of a life that is lost. What the device has of its queue it has had in both lives.
+func (t token) lose(shared, begins sqldb.Pos) token {
+	return token{inbox: t.inbox, lost: true, shared: shared, begins: begins}
+}
+
+// settle brings a token from a future that did not come to pass back to now: of a database that was put back by other means
+// than a restore, or of a server whose clock was set back.
 func (t token) settle(high sqldb.Pos, serial ephemeral.Serial) token {
-	t.pos = min(t.pos, high)
+	if t.pos > high {
+		t = t.lose(0, high)
+	}
 	if t.serial > serial {
 		t.serial = 0
 	}

@@ -90,6 +90,25 @@ func (w *world) waiting(t *testing.T, user id.User, device id.Device) string {
 	return strings.NewReplacer(`{"content":`, "", `,"sender":"@alice:here","type":"m.test"}`, "").Replace(s)
 }
 
+// sent is what inbox_sent holds.
+func (w *world) sent(t *testing.T) string {
+	t.Helper()
+	var out []string
+	err := w.DB.Read(t.Context(), func(tx *sqldb.Tx) (err error) {
+		out, err = sqldb.All(tx, func(row sqldb.Scanner) (string, error) {
+			var sender string
+			var m, b int
+			err := row.Scan(&sender, &m, &b)
+			return fmt.Sprintf("%s:%d/%d", sender, m, b), err
+		}, `SELECT sender, messages, bytes FROM inbox_sent ORDER BY sender`)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(out, " ")
+}
+
 func (w *world) sizes(t *testing.T) string {
 	t.Helper()
 	var out []string
@@ -313,11 +332,17 @@ func TestSizes(t *testing.T) {
 		if got, want := w.sizes(t), fmt.Sprintf("B1/:2/%d B1/@alice:here:1/%d B1/@bob:here:1/%d", 2*size-2, size, size-2); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
+		if got, want := w.sent(t), fmt.Sprintf("@alice:here:1/%d @bob:here:1/%d", size, size-2); got != want {
+			t.Errorf("of all devices: got %s, want %s", got, want)
+		}
 		if err := w.Ack(t.Context(), bob, "B1", w.DB.Committed()); err != nil {
 			t.Fatal(err)
 		}
 		if got := w.sizes(t); got != "" {
 			t.Errorf("an empty queue has sizes %s", got)
+		}
+		if got := w.sent(t); got != "" {
+			t.Errorf("nothing waits, and yet there is %s", got)
 		}
 	})
 }
@@ -349,6 +374,39 @@ func TestFull(t *testing.T) {
 	})
 }
 
+// What one sender has waiting for all devices together is bounded, whatever each of them holds.
+func TestSenderIsBounded(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		size := int64(len(`{"content":{},"sender":"@alice:here","type":"m.test"}`))
+		err := w.DB.Write(t.Context(), func(tx *sqldb.Tx) error {
+			_, err := tx.Exec(`INSERT INTO inbox_sent (sender, messages, bytes) VALUES ($1, 1, $2)`, alice, sentBytes-2*size)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = w.Send(t.Context(), from("1"), "m.test", one(bob, "*", `{}`)) // three devices
+		if !fault.Is(err, fault.LimitExceeded) {
+			t.Errorf("got %v, want %s", err, fault.LimitExceeded)
+		}
+		if got := w.waiting(t, bob, "B1"); got != "" {
+			t.Errorf("a refused request delivered %s", got)
+		}
+		w.send(t, "2", one(bob, "B1", `{}`))
+		w.send(t, "3", one(bob, "B2", `{}`))
+		if err := w.Send(t.Context(), from("4"), "m.test", one(bob, "B3", `{}`)); !fault.Is(err, fault.LimitExceeded) {
+			t.Errorf("got %v, want %s", err, fault.LimitExceeded)
+		}
+		if err := w.Send(t.Context(), Sender{bob, "B3", "1"}, "m.test", one(bob, "B1", `{}`)); err != nil {
+			t.Errorf("another sender: %v", err)
+		}
+		if err := w.Ack(t.Context(), bob, "B1", w.DB.Committed()); err != nil { // fetched: there is room again
+			t.Fatal(err)
+		}
+		w.send(t, "5", one(bob, "B3", `{}`))
+	})
+}
+
 func TestDropDevice(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		w.send(t, "1", one(bob, "*", `{}`))
@@ -363,7 +421,7 @@ func TestDropDevice(t *testing.T) {
 			drop(bob, d)
 		}
 		drop(alice, "A1")
-		for _, table := range []string{"inbox", "inbox_size", "inbox_txn"} {
+		for _, table := range []string{"inbox", "inbox_size", "inbox_sent", "inbox_txn"} {
 			var n int
 			err := w.DB.Read(t.Context(), func(tx *sqldb.Tx) error { return tx.Row(`SELECT count(*) FROM ` + table).Scan(&n) })
 			if err != nil || n != 0 {

@@ -39,12 +39,14 @@ func (b *Inbox) Send(ctx context.Context, from Sender, typ string, messages map[
 	var woken []string
 	err = b.DB.Write(ctx, func(tx *sqldb.Tx) error {
 		woken = nil
-		fresh, err := b.begin(tx, from, typ)
+		fresh, err := b.once(tx, from, typ, txnAge)
 		if err != nil || !fresh {
 			return err
 		}
-		woken, err = b.deliver(tx, from.User, events)
-		return err
+		if woken, err = b.deliver(tx, ofUser(from.User), events); err != nil {
+			return err
+		}
+		return b.passOn(tx, from, typ, messages)
 	})
 	if err != nil {
 		return err
@@ -123,8 +125,8 @@ var (
 	errTooMuch = fault.Newf(fault.TooLarge, "The messages of a request may have at most %d bytes over all devices", MaxRequest)
 )
 
-// begin notes the transaction id and says whether it is new.
-func (b *Inbox) begin(tx *sqldb.Tx, from Sender, typ string) (fresh bool, err error) {
+// once notes the transaction id, for at least so long, and says whether it is new.
+func (b *Inbox) once(tx *sqldb.Tx, from Sender, typ string, age time.Duration) (fresh bool, err error) {
 	now := b.Now()
 	n, err := tx.Exec(`INSERT INTO inbox_txn (sender, device, type, txn_id, at) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (sender, device, type, txn_id) DO NOTHING`, from.User, from.Device, typ, from.Txn, now.UnixMilli())
@@ -132,16 +134,27 @@ func (b *Inbox) begin(tx *sqldb.Tx, from Sender, typ string) (fresh bool, err er
 		return false, err
 	}
 	_, err = tx.Exec(`DELETE FROM inbox_txn WHERE sender = $1 AND device = $2 AND at < $3`,
-		from.User, from.Device, now.Add(-txnAge).UnixMilli())
+		from.User, from.Device, now.Add(-age).UnixMilli())
 	return true, err
 }
 
-// deliver queues the messages of local users and returns the topics to wake.
-func (b *Inbox) deliver(tx *sqldb.Tx, sender id.User, messages []outgoing) (topics []string, err error) {
+// post says on whose account messages wait, and how many may.
+type post struct {
+	account    id.User // a local user, or another server for all of its users
+	share, all weight  // that may wait for one device, and for all of them
+	skipFull   bool    // leave out devices that have no room, instead of refusing all
+}
+
+func ofUser(user id.User) post {
+	return post{account: user, share: weight{senderMessages, senderBytes}, all: weight{sentMessages, sentBytes}}
+}
+
+// deliver queues the messages for local users and returns the topics to wake.
+func (b *Inbox) deliver(tx *sqldb.Tx, from post, messages []outgoing) (topics []string, err error) {
 	n, size := 0, 0
 	for user, of := range byUser(messages) {
 		if user.Server() != b.Server {
-			continue // another server's: federation carries it, once there is one
+			continue
 		}
 		devices, err := b.Devices(tx, user)
 		if err != nil {
@@ -151,19 +164,61 @@ func (b *Inbox) deliver(tx *sqldb.Tx, sender id.User, messages []outgoing) (topi
 		if n += len(events); n > MaxRecipients {
 			return nil, errTooMany
 		}
+		service := ""
+		if b.Service != nil {
+			service = b.Service(user)
+		}
 		for device, event := range events {
+			if from.skipFull {
+				if ok, err := fits(tx, from, user, device, len(event)); err != nil || !ok {
+					if err != nil {
+						return nil, err
+					}
+					n--
+					continue
+				}
+			}
 			if size += len(event); size > MaxRequest {
 				return nil, errTooMuch
 			}
-			if err := b.put(tx, sender, user, device, event); err != nil {
+			if err := b.put(tx, from, user, device, event); err != nil {
 				return nil, err
+			}
+			if service == "" {
+				continue
+			}
+			if _, err := tx.Exec(sqlDeliver, service, tx.Pos(), user, device); err != nil {
+				return nil, fmt.Errorf("queue a message for an application service: %w", err)
 			}
 		}
 		if len(events) > 0 {
 			topics = append(topics, "u:"+string(user))
+			if service != "" {
+				topics = append(topics, Log)
+			}
 		}
 	}
-	return topics, nil
+	if n == 0 {
+		return topics, nil
+	}
+	return topics, countSent(tx, from, n, size)
+}
+
+// sqlSent leaves out what is over the bound.
+const sqlSent = `INSERT INTO inbox_sent (sender, messages, bytes) VALUES ($1, $2, $3) ON CONFLICT (sender)
+	DO UPDATE SET messages = inbox_sent.messages + excluded.messages, bytes = inbox_sent.bytes + excluded.bytes
+	WHERE inbox_sent.messages + excluded.messages <= $4 AND inbox_sent.bytes + excluded.bytes <= $5`
+
+// countSent adds to what the sender has waiting for all devices together.
+func countSent(tx *sqldb.Tx, from post, messages, bytes int) error {
+	n, err := tx.Exec(sqlSent, from.account, messages, bytes, from.all.messages, from.all.bytes)
+	if err != nil {
+		return fmt.Errorf("count what a sender has sent to devices: %w", err)
+	}
+	if n == 0 {
+		return fault.New(fault.LimitExceeded, "Too much of what you have sent to devices has not been fetched by them yet").After(time.Minute)
+	}
+	return nil
 }
 
 // byUser splits messages, which are sorted by user.
@@ -210,11 +265,12 @@ const (
 )
 
 // put queues one message, unless the queue is full.
-func (b *Inbox) put(tx *sqldb.Tx, sender, user id.User, device id.Device, event []byte) error {
-	if _, err := tx.Exec(sqlPut, user, device, tx.Pos(), sender, event); err != nil {
+func (b *Inbox) put(tx *sqldb.Tx, from post, user id.User, device id.Device, event []byte) error {
+	b.queued.Note(queue{user, device}, tx.Pos())
+	if _, err := tx.Exec(sqlPut, user, device, tx.Pos(), from.account, event); err != nil {
 		return fmt.Errorf("queue a message for a device: %w", err)
 	}
-	n, err := tx.Exec(sqlGrow, user, device, sender, len(event), deviceMessages, senderMessages, deviceBytes, senderBytes)
+	n, err := tx.Exec(sqlGrow, user, device, from.account, len(event), deviceMessages, from.share.messages, deviceBytes, from.share.bytes)
 	if err == nil && n < 2 {
 		err = fault.Newf(fault.LimitExceeded, "%s has not fetched its messages for too long to be sent more", user).After(time.Minute)
 	}

@@ -3,6 +3,7 @@ package keys
 import (
 	"slices"
 
+	"freehold.example/base/news"
 	"freehold.example/base/sqldb"
 	"freehold.example/matrix/id"
 )
@@ -12,6 +13,11 @@ const everybody id.User = ""
 
 // change records that a device of the user's changed or went, or with an empty device that the user's cross-signing keys
 // did. Only the newest change of each is kept: whoever asks from an earlier position is told of it all the same.
+func (k *Keys) change(tx *sqldb.Tx, user id.User, device id.Device, seenBy id.User) error {
+	k.changed.Note(notice{user, seenBy}, tx.Pos())
+	return change(tx, user, device, seenBy)
+}
+
 func change(tx *sqldb.Tx, user id.User, device id.Device, seenBy id.User) error {
 	_, err := tx.Exec(`INSERT INTO device_change (user_id, device_id, seen_by, pos) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (user_id, device_id, seen_by) DO UPDATE SET pos = excluded.pos`, user, device, seenBy, tx.Pos())
@@ -34,7 +40,10 @@ func (k *Keys) Changed(tx *sqldb.Tx, watcher id.User, since, upto sqldb.Pos) ([]
 	if since >= upto {
 		return nil, nil
 	}
-	users, err := changedUsers(tx, watcher, since, upto)
+	if !k.changed.After(since) {
+		return nil, nil
+	}
+	users, err := k.changedUsers(tx, watcher, since, upto)
 	if err != nil || len(users) == 0 {
 		return nil, err
 	}
@@ -70,13 +79,31 @@ type changedUser struct {
 	own bool // some change is for the watcher alone, who need not share a room with the user
 }
 
-func changedUsers(tx *sqldb.Tx, watcher id.User, since, upto sqldb.Pos) ([]changedUser, error) {
+func (k *Keys) changedUsers(tx *sqldb.Tx, watcher id.User, since, upto sqldb.Pos) ([]changedUser, error) {
+	var out []changedUser
+	if tx.Peeking() {
+		ok := k.changed.Since(since, func(e news.Entry[notice]) bool {
+			own := e.Key.seenBy != everybody
+			if e.Pos <= upto && (!own || e.Key.seenBy == watcher) {
+				i := slices.IndexFunc(out, func(c changedUser) bool { return c.id == e.Key.user })
+				if i < 0 {
+					i = len(out)
+					out = append(out, changedUser{id: e.Key.user})
+				}
+				out[i].own = out[i].own || own
+			}
+			return len(out) <= askOneByOne
+		})
+		if !ok || len(out) > askOneByOne {
+			return nil, sqldb.ErrPeek
+		}
+		return out, nil
+	}
 	rows, err := tx.Query(sqlChanged, since, upto, watcher)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var out []changedUser
 	at := make(map[string]int)
 	for rows.Next() {
 		var user, seenBy string

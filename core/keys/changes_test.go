@@ -61,7 +61,7 @@ func TestChangedMany(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		err := w.db.Write(t.Context(), func(tx *sqldb.Tx) error {
 			for i := range 3 * askOneByOne {
-				if err := change(tx, id.User(fmt.Sprintf("@u%d:here", i)), "D", everybody); err != nil {
+				if err := w.change(tx, id.User(fmt.Sprintf("@u%d:here", i)), "D", everybody); err != nil {
 					return err
 				}
 			}
@@ -70,7 +70,7 @@ func TestChangedMany(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.rooms = [][]id.User{{bob, "@u3:here", "@u30:here"}, {"@u4:here"}}
+		w.meet([]id.User{bob, "@u3:here", "@u30:here"}, []id.User{"@u4:here"})
 		if got, want := w.changed(t, bob, 0), "u3 u30"; got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
@@ -83,7 +83,7 @@ func TestChangedWindow(t *testing.T) {
 		var at []sqldb.Pos
 		for _, u := range []id.User{alice, bob, away} {
 			err := w.db.Write(t.Context(), func(tx *sqldb.Tx) error {
-				return change(tx, u, "D", everybody)
+				return w.change(tx, u, "D", everybody)
 			})
 			if err != nil {
 				t.Fatal(err)

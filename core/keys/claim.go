@@ -59,6 +59,7 @@ func (k *Keys) Claim(ctx context.Context, want map[id.User]map[id.Device]string)
 			keys = make([]oneKey, len(chunk))
 			for i, c := range chunk {
 				var err error
+				k.restock(c.user, c.device, tx.Pos())
 				if keys[i], err = claimOne(tx, c); err != nil {
 					return err
 				}
@@ -78,6 +79,7 @@ func (k *Keys) Claim(ctx context.Context, want map[id.User]map[id.Device]string)
 			got[c.user][c.device] = map[string]json.RawMessage{keys[i].algorithm + ":" + keys[i].id: keys[i].body}
 		}
 	}
+	k.Wake(Log)
 	return got, failures, nil
 }
 

@@ -8,11 +8,17 @@
 package keys
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
+	"time"
 
+	"freehold.example/base/bus"
+	"freehold.example/base/news"
 	"freehold.example/base/sqldb"
+	"freehold.example/core/peer"
+	"freehold.example/core/room"
 	"freehold.example/matrix/id"
 )
 
@@ -35,18 +41,59 @@ type Rooms interface {
 	SharesRoom(tx *sqldb.Tx, a, b id.User) (bool, error)
 	// SharedUsers lists whoever is joined to a room that user is joined to.
 	SharedUsers(tx *sqldb.Tx, user id.User) ([]id.User, error)
+
+	// Meets says whether a user of another server is joined to a room that somebody of this one is joined to.
+	Meets(tx *sqldb.Tx, user id.User) (bool, error)
+	// MayMeet says whether a user of a server may be joined to a room of which not all members are known yet.
+	MayMeet(tx *sqldb.Tx, server id.Server) (bool, error)
+	// SharedServers lists the servers of the rooms that the user is joined to but this one; SharedServersBut leaves rooms out.
+	SharedServers(tx *sqldb.Tx, user id.User) ([]id.Server, error)
+	SharedServersBut(tx *sqldb.Tx, user id.User, but []room.NID) ([]id.Server, error)
+	// ServersOf lists the servers of a room but this one; whole is false while not all members are known.
+	ServersOf(tx *sqldb.Tx, in room.NID) (servers []id.Server, whole bool, err error)
+	// ServersThen lists the servers of a room as it was at a position.
+	ServersThen(tx *sqldb.Tx, in room.NID, at sqldb.Pos) ([]id.Server, error)
+	// Unsettled says whether a local user is joined to a room of which not all members are known.
+	Unsettled(tx *sqldb.Tx, user id.User) (bool, error)
+	// FoundGone lists who left a room, or turned out to have left it, since all of its members are known.
+	FoundGone(tx *sqldb.Tx, in room.NID) ([]id.User, error)
+	// Inhabited says whether somebody of this server is joined to the room.
+	Inhabited(tx *sqldb.Tx, in room.NID) (bool, error)
+	// Members lists whoever is joined to the room.
+	Members(tx *sqldb.Tx, in room.NID) ([]id.User, error)
+	// Moves reads the newest memberships that were set between two positions; see room.Rooms.
+	Moves(tx *sqldb.Tx, after, upto sqldb.Pos, limit int) (moves []room.Move, end sqldb.Pos, err error)
+	// NIDOf finds a room by its id.
+	NIDOf(tx *sqldb.Tx, in id.Room) (nid room.NID, found bool, err error)
 }
 
-// Config is what this package works with. All fields are needed.
+// Line is the way to other servers; *peer.Peers is one.
+type Line interface {
+	// Ask sends a request. Errors are those of peer.Peers.Ask.
+	Ask(ctx context.Context, q peer.Question, out any) error
+}
+
+// Config is what this package works with. All fields but Peers, and Bus and Queue where there are no other servers, are
+// needed.
 type Config struct {
 	DB     *sqldb.DB
+	Bus    *bus.Local
 	Wake   func(topics ...string) // wakes the sleepers of base/bus
 	Rooms  Rooms
+	Peers  Line // asked for the keys of other servers' users; nil: nobody is asked
 	Server id.Server
+	Now    func() time.Time
 	Log    *slog.Logger
+
+	// Queue has an EDU of this kind sent to other servers, however long that takes; one that is not sent yet makes room for a
+	// later one with the same key. nil where there are none.
+	Queue func(tx *sqldb.Tx, servers []id.Server, kind, key string, content []byte) error
 
 	// Devices gives the devices of a local user with their display names; none for an unknown user.
 	Devices func(tx *sqldb.Tx, user id.User) (map[id.Device]string, error)
+
+	// limit: changes of device lists, and stocks of keys, in memory | 20,000 of at most 600 bytes, several times | the older half goes; the rest is asked of the disk
+	Recall int // changes of device lists, and devices with what they have left, that are known without asking; 20,000 when 0
 }
 
 // Keys is the public keys of one server's users. Its methods may be called from any goroutine.
@@ -54,11 +101,41 @@ type Keys struct {
 	Config
 
 	mu     sync.Mutex       // guards queued
-	queued map[id.User]bool // users whose announcement waits for a commit
+	queued map[id.User]bool // users whose announcement waits for a commit; bounded by the queue of writes
+
+	changed *news.Log[notice]   // of late
+	counted *news.Latest[owner] // of whose keys for others to claim the number may have changed
+	stocks  *news.Values[owner, Stock]
+
+	restocked *news.Log[owner] // of whose, in order
+
+	upto     sqldb.Pos // how far follow has looked; only used by it
+	fetching fetching
+	poked    chan struct{} // bounded: of size one. a list may have become stale
+}
+
+// notice is a change of a user's device list, for seenBy or everybody.
+type notice struct {
+	user, seenBy id.User
+}
+
+// owner is the device that has published keys.
+type owner struct {
+	user   id.User
+	device id.Device
 }
 
 // New makes a Keys.
-func New(c Config) *Keys { return &Keys{Config: c, queued: make(map[id.User]bool)} }
+func New(c Config) *Keys {
+	c.Recall = cmp.Or(c.Recall, 20_000)
+	floor := c.DB.Committed()
+	counted := news.NewLatest[owner](floor, c.Recall)
+	return &Keys{
+		Config: c, queued: make(map[id.User]bool), changed: news.NewLog[notice](floor, c.Recall),
+		counted: counted, stocks: news.NewValues[owner, Stock](counted, c.Recall), restocked: news.NewLog[owner](floor, c.Recall),
+		fetching: fetching{now: map[id.User]*fetch{}, slots: make(chan struct{}, fetchAtOnce)}, poked: make(chan struct{}, 1),
+	}
+}
 
 // announce wakes the syncs of everybody who can see a change of user's device list. It is called after the commit of the
 // change; a wake that is lost costs the sleeper one poll.
@@ -71,8 +148,8 @@ func (k *Keys) announce(ctx context.Context, user id.User) {
 	if err != nil {
 		k.Log.Warn("nobody was woken for a change of keys", "cause", err)
 	}
-	topics := make([]string, 1, len(users)+1)
-	topics[0] = "u:" + string(user)
+	topics := make([]string, 2, len(users)+2)
+	topics[0], topics[1] = "u:"+string(user), Log
 	for _, u := range users {
 		if u != user && u.Server() == k.Server {
 			topics = append(topics, "u:"+string(u))
@@ -84,6 +161,7 @@ func (k *Keys) announce(ctx context.Context, user id.User) {
 // DropDevice removes everything that the device published, and records the change when others could see it. It runs in
 // the transaction that removes the device.
 func (k *Keys) DropDevice(tx *sqldb.Tx, user id.User, device id.Device) error {
+	k.counted.Note(owner{user, device}, tx.Pos())
 	for _, q := range []string{
 		`DELETE FROM one_time_key WHERE user_id = $1 AND device_id = $2`,
 		`DELETE FROM one_time_count WHERE user_id = $1 AND device_id = $2`,
@@ -102,7 +180,7 @@ func (k *Keys) DropDevice(tx *sqldb.Tx, user id.User, device id.Device) error {
 		return err
 	}
 	k.announceLater(user)
-	return change(tx, user, device, everybody)
+	return k.change(tx, user, device, everybody)
 }
 
 // DeviceChanged records that a device has another name, where its keys can be seen. It runs in the transaction that
@@ -110,11 +188,15 @@ func (k *Keys) DropDevice(tx *sqldb.Tx, user id.User, device id.Device) error {
 func (k *Keys) DeviceChanged(tx *sqldb.Tx, user id.User, device id.Device) error {
 	var n int
 	err := tx.Row(`SELECT count(*) FROM device_key WHERE user_id = $1 AND device_id = $2`, user, device).Scan(&n)
+	if err == nil && n == 0 && k.Queue != nil { // clients have nothing to see; other servers know of devices without keys
+		tx.Then(func() { k.Wake(Log) })
+		return k.change(tx, user, device, abroad)
+	}
 	if err != nil || n == 0 {
 		return err
 	}
 	k.announceLater(user)
-	return change(tx, user, device, everybody)
+	return k.change(tx, user, device, everybody)
 }
 
 // announceLater is announce for the transaction being written. It queues an empty write: when that is done, so is this

@@ -9,9 +9,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"freehold.example/base/sqldb"
 	"freehold.example/base/sqldb/sqldbtest"
+	"freehold.example/core/room"
 	"freehold.example/core/schema"
 	"freehold.example/matrix/canon"
 	"freehold.example/matrix/fault"
@@ -30,25 +32,108 @@ type world struct {
 	*Keys
 	db *sqldb.DB
 
-	mu      sync.Mutex
+	mu    sync.Mutex  // guards what follows, which announcements on their way read and write
+	rooms [][]id.User // the members of each room; replaced, never changed
+	woken []string
+
 	devices map[id.User]map[id.Device]string
-	rooms   [][]id.User
-	woken   []string
+
+	partial id.Server // of which not all members of some room are known
+	moves   []room.Move
+	now     time.Time
+}
+
+// meet says who is in each room from now on.
+func (w *world) meet(rooms ...[]id.User) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.rooms = rooms
+}
+
+// members lists those of each room.
+func (w *world) members() [][]id.User {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.rooms
 }
 
 func (w *world) SharesRoom(_ *sqldb.Tx, a, b id.User) (bool, error) {
-	return slices.ContainsFunc(w.rooms, func(r []id.User) bool { return slices.Contains(r, a) && slices.Contains(r, b) }), nil
+	return slices.ContainsFunc(w.members(), func(r []id.User) bool { return slices.Contains(r, a) && slices.Contains(r, b) }), nil
 }
 
 func (w *world) SharedUsers(_ *sqldb.Tx, u id.User) ([]id.User, error) {
 	var out []id.User
-	for _, r := range w.rooms {
+	for _, r := range w.members() {
 		if slices.Contains(r, u) {
 			out = append(out, r...)
 		}
 	}
 	slices.Sort(out)
 	return slices.Compact(out), nil
+}
+
+// servers lists those of users, but here.
+func servers(users []id.User) (all []id.Server) {
+	for _, u := range users {
+		if u.Server() != "here" {
+			all = append(all, u.Server())
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+func (w *world) SharedServers(tx *sqldb.Tx, u id.User) ([]id.Server, error) {
+	return w.SharedServersBut(tx, u, nil)
+}
+
+func (w *world) SharedServersBut(_ *sqldb.Tx, u id.User, but []room.NID) ([]id.Server, error) {
+	var all []id.User
+	for nid, r := range w.members() {
+		if slices.Contains(r, u) && !slices.Contains(but, room.NID(nid)) {
+			all = append(all, r...)
+		}
+	}
+	return servers(all), nil
+}
+
+func (w *world) Meets(tx *sqldb.Tx, u id.User) (bool, error) {
+	all, err := w.SharedUsers(tx, u)
+	return slices.ContainsFunc(all, func(u id.User) bool { return u.Server() == "here" }), err
+}
+
+func (w *world) MayMeet(_ *sqldb.Tx, s id.Server) (bool, error) { return w.partial == s, nil }
+
+func (w *world) ServersOf(_ *sqldb.Tx, in room.NID) ([]id.Server, bool, error) {
+	return servers(w.members()[in]), w.partial == "", nil
+}
+
+func (w *world) ServersThen(_ *sqldb.Tx, in room.NID, _ sqldb.Pos) ([]id.Server, error) {
+	return servers(w.members()[in]), nil
+}
+
+func (w *world) FoundGone(*sqldb.Tx, room.NID) ([]id.User, error) { return nil, nil }
+
+func (w *world) Unsettled(*sqldb.Tx, id.User) (bool, error) { return w.partial != "", nil }
+
+func (w *world) Inhabited(_ *sqldb.Tx, in room.NID) (bool, error) {
+	return slices.ContainsFunc(w.members()[in], func(u id.User) bool { return u.Server() == "here" }), nil
+}
+
+func (w *world) Members(_ *sqldb.Tx, in room.NID) ([]id.User, error) { return w.members()[in], nil }
+
+func (w *world) NIDOf(_ *sqldb.Tx, in id.Room) (room.NID, bool, error) {
+	return room.NID(in[1] - '0'), true, nil
+}
+
+func (w *world) Moves(_ *sqldb.Tx, after, upto sqldb.Pos, _ int) ([]room.Move, sqldb.Pos, error) {
+	var all []room.Move
+	for _, m := range w.moves {
+		if m.Pos > after && m.Pos <= upto {
+			all = append(all, m)
+		}
+	}
+	return all, upto, nil
 }
 
 // takeWoken gives the topics woken since it was asked last, sorted.
@@ -69,9 +154,10 @@ func each(t *testing.T, fn func(t *testing.T, w *world)) {
 				alice: {"A1": "Alice's phone", "A2": ""}, bob: {"B1": "Bob's"}, carol: {"C1": ""},
 			},
 			rooms: [][]id.User{{alice, bob, away}},
+			now:   time.UnixMilli(1_700_000_000_000),
 		}
 		w.Keys = New(Config{
-			DB: db, Rooms: w, Server: "here", Log: slog.New(slog.DiscardHandler),
+			DB: db, Rooms: w, Server: "here", Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return w.now },
 			Wake: func(topics ...string) {
 				w.mu.Lock()
 				defer w.mu.Unlock()

@@ -26,7 +26,7 @@ func (k *Keys) Query(ctx context.Context, asker id.User, want map[id.User][]id.D
 	if len(want) > MaxQueried {
 		return nil, fault.Newf(fault.TooLarge, "The keys of at most %d users can be queried at once", MaxQueried)
 	}
-	a := &Answer{}
+	a := &Answer{Devices: make(map[id.User]map[id.Device]json.RawMessage, len(want))} // {} also where all are of other servers
 	var users []id.User
 	for user := range want {
 		if user.Server() == k.Server {
@@ -90,7 +90,6 @@ func addedSignatures(tx *sqldb.Tx, users []id.User, asker id.User) (map[target]s
 func (k *Keys) queryDevices(
 	tx *sqldb.Tx, a *Answer, users []id.User, want map[id.User][]id.Device, sigs map[target]signatures,
 ) error {
-	a.Devices = make(map[id.User]map[id.Device]json.RawMessage, len(users))
 	names := make(map[id.User]map[id.Device]string, len(users))
 	for _, user := range users {
 		a.Devices[user] = make(map[id.Device]json.RawMessage)

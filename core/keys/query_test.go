@@ -50,7 +50,7 @@ func TestQuery(t *testing.T) { // B255-B257
 func TestQuerySignatures(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		a, b := w.identity(t, alice, "A1"), w.identity(t, bob, "B1")
-		w.rooms = [][]id.User{{alice, bob, carol}}
+		w.meet([]id.User{alice, bob, carol})
 		w.signed(t, alice, alice, "A1", a.self.sign(t, deviceKeys(t, alice, "A1"), alice, a.self.public))
 		w.signed(t, alice, alice, a.master.public, newPair("A1").sign(t, a.masterKey(), alice, "A1"))
 		w.signed(t, alice, bob, b.master.public, a.user.sign(t, b.masterKey(), alice, a.user.public))

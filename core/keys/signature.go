@@ -48,7 +48,7 @@ func (k *Keys) UploadSignatures(ctx context.Context, user id.User, keys map[id.U
 			return err
 		}
 		for _, t := range slices.SortedFunc(maps.Keys(objects), compareTargets) {
-			sigs, err := checkSignatures(tx, user, mine, t, objects[t])
+			sigs, err := k.checkSignatures(tx, user, mine, t, objects[t])
 			if f, ok := errors.AsType[*fault.Fault](err); ok {
 				refused.add(t, f)
 				continue
@@ -56,7 +56,7 @@ func (k *Keys) UploadSignatures(ctx context.Context, user id.User, keys map[id.U
 			if err != nil {
 				return err
 			}
-			news, err := storeSignatures(tx, user, sigs)
+			news, err := k.storeSignatures(tx, user, sigs)
 			if err != nil {
 				return err
 			}
@@ -123,11 +123,11 @@ var (
 )
 
 // checkSignatures returns the signatures of o that may be stored, at least one.
-func checkSignatures(tx *sqldb.Tx, user id.User, mine map[string]*crossKey, t target, o *object) ([]added, error) {
+func (k *Keys) checkSignatures(tx *sqldb.Tx, user id.User, mine map[string]*crossKey, t target, o *object) ([]added, error) {
 	theirs := mine
 	if t.user != user {
 		var err error
-		if theirs, err = crossKeys(tx, t.user); err != nil {
+		if theirs, err = k.crossKeysOf(tx, t.user); err != nil {
 			return nil, err
 		}
 	}
@@ -154,6 +154,22 @@ func checkSignatures(tx *sqldb.Tx, user id.User, mine map[string]*crossKey, t ta
 		return nil, errNotThatKey
 	}
 	return signedByCrossKey(user, mine[selfSigning], added{on: t, seenByAll: true, deviceOfIt: id.Device(t.name)}, o)
+}
+
+// crossKeysOf is crossKeys for any user: of another server's, it has the master key as it was told last.
+func (k *Keys) crossKeysOf(tx *sqldb.Tx, user id.User) (map[string]*crossKey, error) {
+	if user.Server() == k.Server {
+		return crossKeys(tx, user)
+	}
+	l, err := followed(tx, user)
+	if err != nil || l == nil {
+		return nil, err
+	}
+	key, err := parseCrossKey(user, master, l.master)
+	if err != nil {
+		return nil, nil // there is none that could be signed
+	}
+	return map[string]*crossKey{master: key}, nil
 }
 
 // signedByCrossKey completes a with the signature that key made on o.
@@ -209,7 +225,7 @@ func deviceBody(tx *sqldb.Tx, user id.User, device id.Device) ([]byte, error) {
 }
 
 // storeSignatures returns those that were not stored already.
-func storeSignatures(tx *sqldb.Tx, user id.User, sigs []added) ([]added, error) {
+func (k *Keys) storeSignatures(tx *sqldb.Tx, user id.User, sigs []added) ([]added, error) {
 	var news []added
 	for _, a := range sigs {
 		n, err := tx.Exec(`INSERT INTO key_signature (user_id, key_name, signer, signer_key, signature) VALUES ($1, $2, $3, $4, $5)
@@ -226,7 +242,7 @@ func storeSignatures(tx *sqldb.Tx, user id.User, sigs []added) ([]added, error) 
 		if a.seenByAll {
 			seenBy = everybody
 		}
-		if err := change(tx, a.on.user, a.deviceOfIt, seenBy); err != nil {
+		if err := k.change(tx, a.on.user, a.deviceOfIt, seenBy); err != nil {
 			return nil, err
 		}
 		news = append(news, a)

@@ -87,7 +87,7 @@ func TestSignaturesOneByOne(t *testing.T) {
 		if got, want := w.changed(t, bob, since), "alice"; got != want {
 			t.Errorf("bob sees %q changed, want %q", got, want)
 		}
-		if got, want := w.takeWoken(), "u:@alice:here u:@bob:here"; got != want {
+		if got, want := w.takeWoken(), "keys u:@alice:here u:@bob:here"; got != want {
 			t.Errorf("woken: got %q, want %q", got, want)
 		}
 		since = w.db.Committed()
@@ -102,7 +102,7 @@ func TestSignaturesOneByOne(t *testing.T) {
 func TestSignatureOnAnother(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		a, b := w.identity(t, alice, "A1"), w.identity(t, bob, "B1")
-		w.rooms = nil
+		w.meet()
 		since := w.db.Committed()
 		w.takeWoken()
 		w.signed(t, alice, bob, b.master.public, a.user.sign(t, b.masterKey(), alice, a.user.public))

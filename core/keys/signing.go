@@ -170,7 +170,7 @@ func (k *Keys) storeSigning(tx *sqldb.Tx, user id.User, given []*crossKey, confi
 			return nil, err
 		}
 	}
-	return fresh, change(tx, user, "", seenBy)
+	return fresh, k.change(tx, user, "", seenBy)
 }
 
 func crossKeys(tx *sqldb.Tx, user id.User) (map[string]*crossKey, error) {
@@ -226,7 +226,7 @@ func (k *Keys) Forget(ctx context.Context, user id.User) error {
 		if changed = n > 0; err != nil || !changed {
 			return err
 		}
-		return change(tx, user, "", everybody)
+		return k.change(tx, user, "", everybody)
 	})
 	if err == nil && changed {
 		k.announce(ctx, user)

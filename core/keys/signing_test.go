@@ -139,7 +139,7 @@ func TestSigningAnnounces(t *testing.T) {
 		if got, want := w.changed(t, bob, 0), "alice"; got != want {
 			t.Errorf("master key: bob sees %q changed, want %q", got, want)
 		}
-		if got, want := w.takeWoken(), "u:@alice:here u:@bob:here"; got != want {
+		if got, want := w.takeWoken(), "keys u:@alice:here u:@bob:here"; got != want {
 			t.Errorf("woken: got %q, want %q", got, want)
 		}
 		since := w.db.Committed()

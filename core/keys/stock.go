@@ -18,8 +18,20 @@ const sqlStock = `SELECT algorithm, held FROM one_time_count WHERE user_id = $1 
 	ORDER BY 1`
 
 // Stock reads what a device has left. The algorithm that all clients use is always in Counts: some take a missing count
-// for "no news" rather than for zero, and would never upload again.
+// for "no news" rather than for zero, and would never upload again. What is returned is shared and must not be changed.
 func (k *Keys) Stock(tx *sqldb.Tx, user id.User, device id.Device) (Stock, error) {
+	of := owner{user, device}
+	if s, ok := k.stocks.Get(of, tx.Pos()); ok {
+		return s, nil
+	}
+	s, err := readStock(tx, user, device)
+	if err == nil {
+		k.stocks.Put(of, tx.Pos(), s)
+	}
+	return s, err
+}
+
+func readStock(tx *sqldb.Tx, user id.User, device id.Device) (Stock, error) {
 	s := Stock{Counts: map[string]int{"signed_curve25519": 0}, UnusedFallback: []string{}}
 	rows, err := tx.Query(sqlStock, user, device)
 	if err != nil {

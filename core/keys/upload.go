@@ -32,25 +32,9 @@ type oneKey struct {
 // Upload stores what the device publishes, all of it or nothing, and says what the device has then. Keys that are stored
 // already are left as they are; a one-time key with the id of another is refused.
 func (k *Keys) Upload(ctx context.Context, user id.User, device id.Device, up Upload) (Stock, error) {
-	if device == "" {
-		return Stock{}, fault.New(fault.InvalidParam, "Only a device can upload keys")
-	}
-	identity, err := parseDeviceKeys(user, device, up.DeviceKeys)
+	p, err := Prepare(user, device, up)
 	if err != nil {
 		return Stock{}, err
-	}
-	oneTime, err := parseOneKeys("one_time_keys", up.OneTimeKeys, MaxOneTimeKeys)
-	if err != nil {
-		return Stock{}, err
-	}
-	fallback, err := parseOneKeys("fallback_keys", up.FallbackKeys, MaxFallbackKeys)
-	if err != nil {
-		return Stock{}, err
-	}
-	for i := range fallback {
-		if i > 0 && fallback[i].algorithm == fallback[i-1].algorithm {
-			return Stock{}, fault.New(fault.InvalidParam, "There may be one fallback key of an algorithm")
-		}
 	}
 	var stock Stock
 	var changed bool
@@ -62,16 +46,10 @@ func (k *Keys) Upload(ctx context.Context, user id.User, device id.Device, up Up
 		if _, ok := devices[device]; !ok { // logged out since the request began: its keys would stay for ever
 			return fault.New(fault.UnknownToken, "This device was logged out")
 		}
-		if changed, err = storeDeviceKeys(tx, user, device, identity); err != nil {
+		if changed, err = k.store(tx, p); err != nil {
 			return err
 		}
-		if err := storeOneTimeKeys(tx, user, device, oneTime); err != nil {
-			return err
-		}
-		if err := storeFallbackKeys(tx, user, device, fallback); err != nil {
-			return err
-		}
-		stock, err = k.Stock(tx, user, device)
+		stock, err = readStock(tx, user, device)
 		return err
 	})
 	if err != nil {
@@ -81,6 +59,60 @@ func (k *Keys) Upload(ctx context.Context, user id.User, device id.Device, up Up
 		k.announce(ctx, user)
 	}
 	return stock, nil
+}
+
+// Prepared is an upload that has been checked.
+type Prepared struct {
+	owner
+	identity          *object // nil: none
+	oneTime, fallback []oneKey
+}
+
+// HasIdentity says whether the identity keys of the device are in it.
+func (p *Prepared) HasIdentity() bool { return p.identity != nil }
+
+// Prepare checks an upload.
+func Prepare(user id.User, device id.Device, up Upload) (p *Prepared, err error) {
+	if device == "" {
+		return nil, fault.New(fault.InvalidParam, "Only a device can upload keys")
+	}
+	p = &Prepared{owner: owner{user, device}}
+	if p.identity, err = parseDeviceKeys(user, device, up.DeviceKeys); err != nil {
+		return nil, err
+	}
+	if p.oneTime, err = parseOneKeys("one_time_keys", up.OneTimeKeys, MaxOneTimeKeys); err != nil {
+		return nil, err
+	}
+	if p.fallback, err = parseOneKeys("fallback_keys", up.FallbackKeys, MaxFallbackKeys); err != nil {
+		return nil, err
+	}
+	for i := range p.fallback {
+		if i > 0 && p.fallback[i].algorithm == p.fallback[i-1].algorithm {
+			return nil, fault.New(fault.InvalidParam, "There may be one fallback key of an algorithm")
+		}
+	}
+	return p, nil
+}
+
+// Publish stores what was prepared, in the transaction that makes the device.
+func (k *Keys) Publish(tx *sqldb.Tx, p *Prepared) error {
+	changed, err := k.store(tx, p)
+	if changed {
+		k.announceLater(p.user)
+	}
+	return err
+}
+
+// store says whether others have something to learn.
+func (k *Keys) store(tx *sqldb.Tx, p *Prepared) (changed bool, err error) {
+	if changed, err = k.storeDeviceKeys(tx, p.user, p.device, p.identity); err != nil {
+		return false, err
+	}
+	k.restock(p.user, p.device, tx.Pos())
+	if err := storeOneTimeKeys(tx, p.user, p.device, p.oneTime); err != nil {
+		return false, err
+	}
+	return changed, storeFallbackKeys(tx, p.user, p.device, p.fallback)
 }
 
 // parseDeviceKeys checks the identity keys of a device ("DeviceKeys" of POST /keys/upload). It returns nil when there are
@@ -142,7 +174,7 @@ func parseOneKeys(member string, in map[string]json.RawMessage, limit int) ([]on
 }
 
 // storeDeviceKeys says whether others have something to learn.
-func storeDeviceKeys(tx *sqldb.Tx, user id.User, device id.Device, o *object) (changed bool, err error) {
+func (k *Keys) storeDeviceKeys(tx *sqldb.Tx, user id.User, device id.Device, o *object) (changed bool, err error) {
 	if o == nil {
 		return false, nil
 	}
@@ -177,7 +209,7 @@ func storeDeviceKeys(tx *sqldb.Tx, user id.User, device id.Device, o *object) (c
 	if err != nil {
 		return false, err
 	}
-	return true, change(tx, user, device, everybody)
+	return true, k.change(tx, user, device, everybody)
 }
 
 const (

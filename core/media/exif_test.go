@@ -81,7 +81,7 @@ func TestTurn(t *testing.T) {
 func TestThumbnailIsTurned(t *testing.T) {
 	m, _ := newMedia(t, sqldbtest.SQLite(t, schema.FS), Config{})
 	i := addPicture(t, m, turned(jpegOf(t, pixels(1000, 500)), binary.BigEndian, 6))
-	f, err := m.Thumbnail(t.Context(), "s1", string(i), Size{320, 240, Scale}, 0)
+	f, err := m.Thumbnail(t.Context(), "s1", string(i), Size{320, 240, Scale, false}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,8 +115,17 @@ func FuzzDecode(f *testing.F) {
 	f.Add(gifOf(f, pixels(40, 40)))
 	m := &Media{Config: Config{MaxPixels: 10_000}}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		p, err := m.decode(bytes.NewReader(b), box{32, 32})
-		if err != nil || p.img == nil {
+		f := bytes.NewReader(b)
+		p, err := m.inspect(f)
+		if err != nil {
+			return
+		}
+		if m.mayMove(p) {
+			if body, err := animate(bytes.NewReader(b), box{32, 32}, Scale); err == nil && readFrames(bytes.NewReader(body), "gif").count != p.count {
+				t.Errorf("%d frames have become %d", p.count, readFrames(bytes.NewReader(body), "gif").count)
+			}
+		}
+		if err := m.decode(p, f); err != nil {
 			return
 		}
 		defer p.close()
@@ -135,7 +144,11 @@ func BenchmarkThumbnail(b *testing.B) {
 	m := &Media{Config: Config{MaxPixels: 40_000_000}}
 	b.SetBytes(int64(len(body)))
 	for b.Loop() {
-		p, err := m.decode(bytes.NewReader(body), box{800, 600})
+		f := bytes.NewReader(body)
+		p, err := m.inspect(f)
+		if err == nil {
+			err = m.decode(p, f)
+		}
 		if err != nil {
 			b.Fatal(err)
 		}

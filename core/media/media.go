@@ -1,4 +1,5 @@
-// Package media keeps files that users upload: it takes them in, gives them out, and makes thumbnails of pictures.
+// Package media keeps files that users upload: it takes them in, gives them out, and makes thumbnails of pictures. Of files
+// of other servers that are asked for it keeps copies for a while.
 //
 // Bytes live in base/blob under their hash, so that the same file is kept once; a row that names them is written only
 // after they are durable. Media ids are random and cannot be guessed, for whoever knows one may read the file.
@@ -18,7 +19,9 @@ import (
 
 	"freehold.example/base/blob"
 	"freehold.example/base/bus"
+	"freehold.example/base/lane"
 	"freehold.example/base/sqldb"
+	"freehold.example/core/peer"
 	"freehold.example/matrix/id"
 )
 
@@ -31,19 +34,35 @@ type Config struct {
 	Now    func() time.Time
 	Log    *slog.Logger
 
-	MaxUpload    int64 // bytes of one file; 100 MiB
-	MaxUser      int64 // bytes of all files of one user; 10 GiB
-	MaxTotal     int64 // bytes of all files of all users; 200 GiB
-	MaxUserFiles int64 // files of one user; 100,000
-	MaxPending   int64 // ids one user may have reserved without uploading; 20
-	MaxPixels    int64 // pixels of a picture that thumbnails are made of; 40 million
-	MaxAtOnce    int   // thumbnails made at the same time; 2
+	// Fetch asks another server for a file of its own, and lets it wait so long for one that is only announced; nil: files
+	// of other servers are not to be had.
+	Fetch func(ctx context.Context, server id.Server, mediaID string, wait time.Duration) (*peer.File, error)
+
+	// limit: one file | 100 MiB | 413
+	// limit: files of one user | 10 GiB, 100,000 files | 403
+	// limit: files of all users | 200 GiB | 403
+	// limit: pictures kept for previews | 1 GiB | no picture
+	// limit: copies of other servers' files | a tenth of the files, 90 days | the oldest go
+	// limit: thumbnails on disk | a tenth of the files | given out and not kept; a cleaning drops half
+	// limit: uploads that were announced, of one user | 20 | 429
+	// limit: thumbnails made at once | 2, of pictures of at most 40,000,000 pixels | the others wait
+	MaxUpload     int64 // bytes of one file; 100 MiB
+	MaxUser       int64 // bytes of all files of one user; 10 GiB
+	MaxTotal      int64 // bytes of all files of all users; 200 GiB
+	MaxUserFiles  int64 // files of one user; 100,000
+	MaxBorrowed   int64 // bytes of all that Borrow keeps; 1 GiB
+	MaxRemote     int64 // bytes of all copies of other servers' files; a tenth of MaxTotal
+	MaxThumbnails int64 // bytes of all thumbnails, which are made anew when they are gone; a tenth of MaxTotal
+	MaxPending    int64 // ids one user may have reserved without uploading; 20
+	MaxPixels     int64 // pixels of a picture that thumbnails are made of; 40 million
+	MaxAtOnce     int   // thumbnails made at the same time; 2
 }
 
 // Check names the limit that is wrong.
 func (c Config) Check() error {
 	for name, n := range map[string]int64{
 		"max_upload": c.MaxUpload, "max_user": c.MaxUser, "max_total": c.MaxTotal, "max_user_files": c.MaxUserFiles,
+		"max_borrowed": c.MaxBorrowed, "max_remote": c.MaxRemote, "max_thumbnails": c.MaxThumbnails,
 		"max_pending": c.MaxPending, "max_pixels": c.MaxPixels, "max_at_once": int64(c.MaxAtOnce),
 	} {
 		if n < 0 {
@@ -56,9 +75,13 @@ func (c Config) Check() error {
 // Media is the media of one server. Its methods may be called from any goroutine.
 type Media struct {
 	Config
-	making chan struct{} // a slot for each thumbnail being made
+	making chan struct{} // a slot for each thumbnail being made, bounded by MaxAtOnce
 	large  sync.Mutex    // held by the one large picture that is in memory
 	coming coming
+	asked  lane.Lanes[ID] // copies that are being fetched
+
+	cleaning sync.Mutex              // held by Clean, guards suspects
+	suspects map[blob.Hash]time.Time // bounded by maxSuspects: blobs that nothing referred to when Clean last looked, and when each was put
 }
 
 // New makes a Media.
@@ -74,6 +97,7 @@ func New(c Config) (*Media, error) {
 		{&c.MaxUser, 10 << 30},
 		{&c.MaxTotal, 200 << 30},
 		{&c.MaxUserFiles, 100_000},
+		{&c.MaxBorrowed, 1 << 30},
 		{&c.MaxPending, 20},
 		{&c.MaxPixels, 40_000_000},
 	} {
@@ -81,10 +105,16 @@ func New(c Config) (*Media, error) {
 			*limit.set = limit.value
 		}
 	}
+	if c.MaxRemote == 0 {
+		c.MaxRemote = max(c.MaxTotal/10, 1)
+	}
+	if c.MaxThumbnails == 0 {
+		c.MaxThumbnails = max(c.MaxTotal/10, 1)
+	}
 	if c.MaxAtOnce == 0 {
 		c.MaxAtOnce = 2
 	}
-	return &Media{Config: c, making: make(chan struct{}, c.MaxAtOnce), coming: coming{bytes: map[id.User]int64{}}}, nil
+	return &Media{Config: c, making: make(chan struct{}, c.MaxAtOnce), coming: coming{bytes: map[purse]int64{}}}, nil
 }
 
 // ID is a media id of this server: the last part of an mxc URI.

@@ -225,6 +225,16 @@ func TestReserveAndFill(t *testing.T) {
 		if _, _, err = m.Reserve(ctx, alice); err != nil {
 			t.Errorf("expired ids still count: %v", err)
 		}
+		c.add(10 * 365 * 24 * time.Hour) // the clock is wrong for a while
+		for range 2 {
+			if _, _, err = m.Reserve(ctx, alice); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.add(-10 * 365 * 24 * time.Hour)
+		if _, _, err = m.Reserve(ctx, alice); err != nil {
+			t.Errorf("ids reserved in the future count for years: %v", err)
+		}
 	})
 }
 
@@ -254,26 +264,126 @@ func TestWaitForUpload(t *testing.T) {
 	}
 }
 
+// Bytes that nothing refers to go in the second cleaning that finds them so, and not while they are new.
 func TestClean(t *testing.T) {
 	each(t, Config{MaxUser: 5}, func(t *testing.T, m *Media, c *clock) {
 		kept := add(t, m, file("keep!"))
-		info, err := m.Blobs.Put(t.Context(), strings.NewReader("left behind"), 100)
-		if err != nil {
-			t.Fatal(err)
+		put := func() blob.Hash {
+			info, err := m.Blobs.Put(t.Context(), strings.NewReader("left behind"), 100)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return info.Hash
 		}
-		if n, err := m.Clean(t.Context()); n != 0 || err != nil {
-			t.Errorf("got %d, %v, want nothing removed so soon", n, err)
+		cleaned := func(want int, when string) {
+			t.Helper()
+			if n, err := m.Clean(t.Context()); n != want || err != nil {
+				t.Errorf("%s: got %d removed, %v, want %d", when, n, err, want)
+			}
 		}
+		left := put()
+		cleaned(0, "new")
 		c.add(25 * time.Hour)
-		if n, err := m.Clean(t.Context()); n != 1 || err != nil {
-			t.Errorf("got %d, %v, want 1", n, err)
-		}
-		if _, err := m.Blobs.Stat(t.Context(), info.Hash); !errors.Is(err, blob.ErrNotFound) {
+		cleaned(0, "seen once")
+		put() // an upload of the same bytes, whose row is yet to come
+		cleaned(0, "put again")
+		c.add(25 * time.Hour)
+		cleaned(0, "seen once since")
+		cleaned(1, "seen twice")
+		if _, err := m.Blobs.Stat(t.Context(), left); !errors.Is(err, blob.ErrNotFound) {
 			t.Errorf("got %v, want it gone", err)
 		}
 		if got := contents(t, m, kept); got != "keep!" {
 			t.Errorf("got %q", got)
 		}
+	})
+}
+
+// The clock jumps while bytes are kept and their row is not written yet: the row finds them.
+func TestCleanWhileTheClockJumps(t *testing.T) {
+	each(t, Config{}, func(t *testing.T, m *Media, c *clock) {
+		body, sender := io.Pipe()
+		done := make(chan ID)
+		go func() {
+			i, err := m.Add(context.WithoutCancel(t.Context()), alice, Upload{Body: body, Length: -1})
+			if err != nil {
+				t.Error(err)
+			}
+			done <- i
+		}()
+		if _, err := io.WriteString(sender, "slow"); err != nil {
+			t.Fatal(err)
+		}
+		info, err := m.Blobs.Put(t.Context(), strings.NewReader("slow"), 100) // what the upload will have put
+		if err != nil {
+			t.Fatal(err)
+		}
+		const decade = 10 * 365 * 24 * time.Hour
+		c.add(decade)
+		if _, err := m.Clean(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		c.add(-decade)
+		sender.Close()
+		i := <-done
+		c.add(decade)
+		for range 3 {
+			if _, err := m.Clean(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			c.add(-2 * decade)
+		}
+		if _, err := m.Blobs.Stat(t.Context(), info.Hash); err != nil {
+			t.Error(err)
+		}
+		if got := contents(t, m, i); got != "slow" {
+			t.Errorf("got %q", got)
+		}
+	})
+}
+
+// What is borrowed goes when its time is over, and makes room; bytes that a user has uploaded too stay.
+func TestBorrow(t *testing.T) {
+	each(t, Config{MaxBorrowed: 100, MaxUser: 50}, func(t *testing.T, m *Media, c *clock) {
+		borrow := func(s string) (ID, error) {
+			i, _, err := m.Borrow(t.Context(), Upload{Body: strings.NewReader(s), Length: -1, ContentType: "image/png"}, c.now().Add(time.Hour))
+			return i, err
+		}
+		same := strings.Repeat("s", 40)
+		own := add(t, m, file(same))
+		first, err := borrow(same)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := borrow(strings.Repeat("b", 60)); err != nil {
+			t.Fatal(err)
+		}
+		_, err = borrow("c")
+		wantFault(t, err, fault.LimitExceeded)
+		if bytes, _, err := m.Usage(t.Context(), alice); bytes != 40 || err != nil {
+			t.Errorf("got %d bytes of alice, %v, want 40", bytes, err)
+		}
+		c.add(2 * time.Hour)
+		if _, err := m.Clean(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		_, err = m.Open(t.Context(), "s1", string(first), 0)
+		wantFault(t, err, fault.NotFound)
+		if got := contents(t, m, own); got != same {
+			t.Errorf("got %q", got)
+		}
+		if _, err = borrow(strings.Repeat("d", 100)); err != nil {
+			t.Errorf("what is gone still counts: %v", err)
+		}
+		c.add(-10 * 365 * 24 * time.Hour) // the clock was wrong
+		if _, err := m.Clean(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err = borrow("e"); err != nil {
+			t.Errorf("what was borrowed in the future is there for years: %v", err)
+		}
+		_, err = borrow(strings.Repeat("f", 200))
+		wantFault(t, err, fault.TooLarge)
 	})
 }
 
@@ -330,16 +440,16 @@ func TestThumbnail(t *testing.T) {
 			contentType   string
 			width, height int
 		}{
-			{"scale", pngOf(t, large), Size{100, 100, Scale}, "image/png", 320, 160},
-			{"scale small", pngOf(t, large), Size{32, 32, Scale}, "image/png", 32, 16},
-			{"no method", jpegOf(t, large), Size{320, 240, ""}, "image/jpeg", 320, 160},
-			{"crop", jpegOf(t, large), Size{90, 90, Crop}, "image/jpeg", 96, 96},
-			{"crop tall", jpegOf(t, tall), Size{96, 96, Crop}, "image/jpeg", 50, 96},
-			{"scale tall", jpegOf(t, tall), Size{640, 480, Scale}, "image/jpeg", 12, 480},
-			{"gif", gifOf(t, large), Size{96, 96, Crop}, "image/jpeg", 96, 96},
-			{"small enough", pngOf(t, pixels(20, 30)), Size{32, 32, Crop}, "image/png", 20, 30},
-			{"small gif", gifOf(t, pixels(20, 30)), Size{32, 32, Scale}, "image/gif", 20, 30},
-			{"beyond the largest", pngOf(t, large), Size{5000, 5000, Scale}, "image/png", 1000, 500},
+			{"scale", pngOf(t, large), Size{100, 100, Scale, false}, "image/png", 320, 160},
+			{"scale small", pngOf(t, large), Size{32, 32, Scale, false}, "image/png", 32, 16},
+			{"no method", jpegOf(t, large), Size{320, 240, "", false}, "image/jpeg", 320, 160},
+			{"crop", jpegOf(t, large), Size{90, 90, Crop, false}, "image/jpeg", 96, 96},
+			{"crop tall", jpegOf(t, tall), Size{96, 96, Crop, false}, "image/jpeg", 50, 96},
+			{"scale tall", jpegOf(t, tall), Size{640, 480, Scale, false}, "image/jpeg", 12, 480},
+			{"gif", gifOf(t, large), Size{96, 96, Crop, false}, "image/jpeg", 96, 96},
+			{"small enough", pngOf(t, pixels(20, 30)), Size{32, 32, Crop, false}, "image/png", 20, 30},
+			{"small gif", gifOf(t, pixels(20, 30)), Size{32, 32, Scale, false}, "image/gif", 20, 30},
+			{"beyond the largest", pngOf(t, large), Size{5000, 5000, Scale, false}, "image/png", 1000, 500},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
 				i := addPicture(t, m, tt.body)
@@ -372,7 +482,7 @@ func TestThumbnail(t *testing.T) {
 func TestThumbnailTransparent(t *testing.T) {
 	m, _ := newMedia(t, sqldbtest.SQLite(t, schema.FS), Config{})
 	clear := image.NewPaletted(image.Rect(0, 0, 200, 200), color.Palette{color.Transparent, color.Black})
-	f, err := m.Thumbnail(t.Context(), "s1", string(addPicture(t, m, gifOf(t, clear))), Size{96, 96, Crop}, 0)
+	f, err := m.Thumbnail(t.Context(), "s1", string(addPicture(t, m, gifOf(t, clear))), Size{96, 96, Crop, false}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -384,16 +494,16 @@ func TestThumbnailTransparent(t *testing.T) {
 
 func TestThumbnailOfNoPicture(t *testing.T) {
 	each(t, Config{MaxPixels: 10_000}, func(t *testing.T, m *Media, _ *clock) {
-		_, err := m.Thumbnail(t.Context(), "s1", string(add(t, m, file("text"))), Size{32, 32, Scale}, 0)
+		_, err := m.Thumbnail(t.Context(), "s1", string(add(t, m, file("text"))), Size{32, 32, Scale, false}, 0)
 		wantFault(t, err, fault.Unknown)
-		_, err = m.Thumbnail(t.Context(), "s1", string(add(t, m, file("text"))), Size{5000, 5000, Scale}, 0)
+		_, err = m.Thumbnail(t.Context(), "s1", string(add(t, m, file("text"))), Size{5000, 5000, Scale, false}, 0)
 		wantFault(t, err, fault.Unknown)
-		_, err = m.Thumbnail(t.Context(), "s1", string(add(t, m, file("text"))), Size{-1, 32, Scale}, 0)
+		_, err = m.Thumbnail(t.Context(), "s1", string(add(t, m, file("text"))), Size{-1, 32, Scale, false}, 0)
 		wantFault(t, err, fault.InvalidParam)
 		cut := pngOf(t, pixels(90, 90))
-		_, err = m.Thumbnail(t.Context(), "s1", string(addPicture(t, m, cut[:len(cut)/2])), Size{32, 32, Scale}, 0)
+		_, err = m.Thumbnail(t.Context(), "s1", string(addPicture(t, m, cut[:len(cut)/2])), Size{32, 32, Scale, false}, 0)
 		wantFault(t, err, fault.Unknown)
-		_, err = m.Thumbnail(t.Context(), "s1", string(addPicture(t, m, pngOf(t, pixels(101, 100)))), Size{32, 32, Scale}, 0)
+		_, err = m.Thumbnail(t.Context(), "s1", string(addPicture(t, m, pngOf(t, pixels(101, 100)))), Size{32, 32, Scale, false}, 0)
 		wantFault(t, err, fault.TooLarge)
 	})
 }
@@ -405,7 +515,7 @@ func TestBombs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			i := addPicture(t, m, body)
 			if n := testing.AllocsPerRun(1, func() {
-				_, err := m.Thumbnail(t.Context(), "s1", string(i), Size{32, 32, Scale}, 0)
+				_, err := m.Thumbnail(t.Context(), "s1", string(i), Size{32, 32, Scale, false}, 0)
 				wantFault(t, err, fault.TooLarge)
 			}); n > 10_000 {
 				t.Errorf("%v allocations to refuse it", n)

@@ -22,12 +22,16 @@ const (
 	maxRatio    = 2        // a picture is first brought roughly to this many times the size wanted
 )
 
-// picture is a decoded image, or with img nil one that is small enough as it is.
+// picture is an image: first what it says of itself, then, once decoded, its pixels.
 type picture struct {
-	img    image.Image
 	format string
+	size   image.Point // as one sees it
 	turn   turn
-	alone  *sync.Mutex // held while a large picture is in memory; nil for others
+	frames
+	weight int64 // pixels that decoding it takes memory for
+
+	img   image.Image // nil until it is decoded
+	alone *sync.Mutex // held while a large picture is in memory; nil for others
 }
 
 // largeShare is the part of MaxPixels from which on a picture counts as large. Large ones are decoded one at a time, and
@@ -44,9 +48,9 @@ func (p *picture) close() {
 	}
 }
 
-// decode reads the picture in f, unless it fits into b anyway; close it. Its size is known, and refused, before a single pixel is
-// decoded: a file of a few bytes can claim any number of them.
-func (m *Media) decode(f io.ReadSeeker, b box) (*picture, error) {
+// inspect reads what the picture in f says of itself. Its size is known, and refused, before a single pixel is decoded: a
+// file of a few bytes can claim any number of them.
+func (m *Media) inspect(f io.ReadSeeker) (*picture, error) {
 	config, format, err := image.DecodeConfig(io.LimitReader(f, maxHeader))
 	if err != nil {
 		return nil, errNoPicture.Because(err)
@@ -58,41 +62,74 @@ func (m *Media) decode(f io.ReadSeeker, b box) (*picture, error) {
 	case w > m.MaxPixels || h > m.MaxPixels:
 		return nil, errPixels
 	}
-	p := &picture{format: format}
+	p := &picture{format: format, size: image.Pt(config.Width, config.Height)}
 	var head jpegHead
-	if format == "jpeg" {
-		if _, err := f.Seek(0, io.SeekStart); err != nil {
-			return nil, err
-		}
-		head = readHead(io.LimitReader(f, maxHeader))
-		p.turn = head.turn
-	}
-	if w*h*weight(config.ColorModel, head) > m.MaxPixels {
-		return nil, errPixels
-	}
-	if p.turn.swaps() {
-		w, h = h, w
-	}
-	if w <= int64(b.width) && h <= int64(b.height) {
-		return p, nil
-	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return nil, err
 	}
-	if w*h > m.MaxPixels/largeShare {
-		m.large.Lock()
-		p.alone = &m.large
+	if format == "jpeg" {
+		head = readHead(io.LimitReader(f, maxHeader))
+		p.turn = head.turn
+	} else {
+		p.frames = readFrames(f, format)
 	}
+	if p.weight = w * h * weight(config.ColorModel, head); p.weight > m.MaxPixels {
+		return nil, errPixels
+	}
+	if p.turn.swaps() {
+		p.size = image.Pt(config.Height, config.Width)
+	}
+	_, err = f.Seek(0, io.SeekStart)
+	return p, err
+}
+
+// fits says that the picture is no larger than the box.
+func (p *picture) fits(b box) bool { return p.size.X <= b.width && p.size.Y <= b.height }
+
+// decode reads the pixels of a picture from the start of f, of one that moves those of the first frame; close it.
+func (m *Media) decode(p *picture, f io.Reader) (err error) {
+	if p.format == "webp" && p.moving {
+		first, err := firstOfWebP(f)
+		if err != nil {
+			return errNoPicture.Because(err)
+		}
+		still, err := m.inspect(first)
+		if err != nil {
+			return err
+		}
+		p.size, f = still.size, first
+	}
+	m.reserve(p, p.weight)
 	p.img, _, err = image.Decode(f)
 	if err != nil {
 		p.close()
-		return nil, errNoPicture.Because(err)
+		return errNoPicture.Because(err)
 	}
-	if got := p.img.Bounds(); got.Dx() != config.Width || got.Dy() != config.Height {
+	want := p.size
+	if p.turn.swaps() {
+		want = image.Pt(p.size.Y, p.size.X)
+	}
+	switch got := p.img.Bounds(); {
+	case p.format == "gif" && got.Size() != want:
+		p.img = still(p.img, want.X, want.Y)
+	case got.Size() != want:
 		p.close()
-		return nil, errNoPicture.Because(fmt.Errorf("the picture is %v, but said %dx%d", got, config.Width, config.Height))
+		return errNoPicture.Because(fmt.Errorf("the picture is %v, but said %v", got, want))
 	}
-	return p, nil
+	return nil
+}
+
+// reserve waits until there is no other large picture in memory, if this is one. It is given back by close.
+func (m *Media) reserve(p *picture, pixels int64) {
+	if pixels > m.MaxPixels/largeShare {
+		m.large.Lock()
+		p.alone = &m.large
+	}
+}
+
+// mayMove says that all frames of a picture can be unpacked within the limits.
+func (m *Media) mayMove(p *picture) bool {
+	return p.format == "gif" && p.moving && p.count <= maxMoving && p.count*p.weight <= m.MaxPixels && p.pixels <= m.MaxPixels
 }
 
 // weight counts a pixel twice where decoding takes more memory for it: 16-bit colours, JPEGs in several passes.

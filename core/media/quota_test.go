@@ -90,11 +90,11 @@ func TestLargePicturesComeOneAtATime(t *testing.T) {
 		var wg sync.WaitGroup
 		for _, size := range boxes[Crop][:2] {
 			wg.Go(func() {
-				_, err := m.Thumbnail(t.Context(), "s1", string(broken), Size{size.width, size.height, Crop}, 0)
+				_, err := m.Thumbnail(t.Context(), "s1", string(broken), Size{size.width, size.height, Crop, false}, 0)
 				wantFault(t, err, fault.Unknown)
 			})
 			wg.Go(func() {
-				f, err := m.Thumbnail(t.Context(), "s1", string(whole), Size{size.width, size.height, Crop}, 0)
+				f, err := m.Thumbnail(t.Context(), "s1", string(whole), Size{size.width, size.height, Crop, false}, 0)
 				if err != nil {
 					t.Error(err)
 					return

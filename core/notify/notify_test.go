@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -17,13 +18,16 @@ import (
 	"freehold.example/core/person"
 	"freehold.example/core/room"
 	"freehold.example/core/schema"
+	"freehold.example/core/thread"
 	"freehold.example/matrix/event"
 	"freehold.example/matrix/id"
+	"freehold.example/matrix/pushrule"
 )
 
 const (
 	alice = id.User("@alice:a.test")
 	bob   = id.User("@bob:a.test")
+	carol = id.User("@carol:a.test")
 )
 
 type noProfiles struct{}
@@ -33,11 +37,12 @@ func (noProfiles) MemberProfile(context.Context, id.User) (string, string, error
 // world is a room with alice and bob, whose unread counts are asked for.
 type world struct {
 	*testing.T
-	rooms  *room.Rooms
-	people *person.People
-	soon   *ephemeral.Ephemeral
-	notify *notify.Notify
-	in     id.Room
+	rooms   *room.Rooms
+	people  *person.People
+	soon    *ephemeral.Ephemeral
+	threads *thread.Threads
+	notify  *notify.Notify
+	in      id.Room
 }
 
 func newWorld(t *testing.T, db *sqldb.DB) *world {
@@ -56,6 +61,7 @@ func newWorld(t *testing.T, db *sqldb.DB) *world {
 	})
 	w.soon = ephemeral.New(ephemeral.Config{DB: db, Bus: wakes, Rooms: rooms, Now: time.Now, Log: log})
 	t.Cleanup(w.soon.Close)
+	w.threads = thread.New(thread.Config{DB: db, Rooms: rooms, Wake: wakes.Wake})
 	w.notify = w.fresh()
 	if w.in, err = rooms.Create(t.Context(), room.Caller{User: alice}, room.CreateRequest{Preset: "public_chat"}); err != nil {
 		t.Fatal(err)
@@ -65,7 +71,7 @@ func newWorld(t *testing.T, db *sqldb.DB) *world {
 }
 
 func (w *world) fresh() *notify.Notify {
-	return notify.New(notify.Config{Rooms: w.rooms, People: w.people, Ephemeral: w.soon})
+	return notify.New(notify.Config{Rooms: w.rooms, People: w.people, Ephemeral: w.soon, Threads: w.threads})
 }
 
 func (w *world) ok(err error) {
@@ -131,5 +137,55 @@ func TestUnread(t *testing.T) {
 		three := w.send(alice, "three", "")
 		w.ok(w.soon.SetReceipts(t.Context(), bob, w.in, ephemeral.Mark{Type: ephemeral.ReadPrivate, Event: three}))
 		w.want("read", nil, counts{})
+	})
+}
+
+// hears checks whether the newest event notifies bob, among others who have changed nothing.
+func (w *world) hears(what string, want bool) {
+	w.Helper()
+	err := w.rooms.DB.Read(w.Context(), func(tx *sqldb.Tx) error {
+		standings, err := w.rooms.Standings(tx, bob)
+		if err != nil {
+			return err
+		}
+		high, err := tx.High()
+		if err != nil {
+			return err
+		}
+		keep := func(*room.Stored) (room.Choice, error) { return room.Keep, nil }
+		newest, err := w.rooms.Window(tx, standings[0].Room, 0, high, 1, keep)
+		if err != nil {
+			return err
+		}
+		heard, err := w.fresh().Listen(tx, standings[0].Room, []id.User{carol, bob, alice}).Hear(newest.Events[0])
+		if got := slices.ContainsFunc(heard, func(h notify.Heard) bool { return h.User == bob }); got != want {
+			w.Errorf("%s: bob is notified: %v, want %v", what, got, want)
+		}
+		return err
+	})
+	w.ok(err)
+}
+
+// With the rules of MSC4306 a thread counts once it is subscribed to.
+func TestUnreadInThreads(t *testing.T) {
+	sqldbtest.Each(t, schema.FS, func(t *testing.T, db *sqldb.DB) {
+		type counts = map[string]notify.Counts
+		w := newWorld(t, db)
+		root := w.send(alice, "root", "")
+		w.send(alice, "reply", `{"rel_type":"m.thread","event_id":"`+string(root)+`"}`)
+		w.want("rules are off", nil, counts{"main": {1, 0}, string(root): {1, 0}})
+		w.hears("rules are off", true)
+		for _, rule := range []string{".io.element.msc4306.rule.unsubscribed_thread", ".io.element.msc4306.rule.subscribed_thread"} {
+			w.ok(w.people.ChangePushRules(t.Context(), bob, func(s *pushrule.Ruleset) (*pushrule.Ruleset, error) {
+				return s.SetEnabled(pushrule.PostContent, rule, true)
+			}))
+		}
+		w.want("unsubscribed", nil, counts{"main": {1, 0}})
+		w.hears("unsubscribed", false)
+		w.ok(w.threads.Subscribe(t.Context(), bob, w.in, root, ""))
+		w.want("subscribed", nil, counts{"main": {1, 0}, string(root): {1, 0}})
+		w.hears("subscribed", true)
+		w.ok(w.threads.Unsubscribe(t.Context(), bob, w.in, root))
+		w.want("no more", nil, counts{"main": {1, 0}})
 	})
 }

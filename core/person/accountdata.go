@@ -21,10 +21,12 @@ const (
 )
 
 const (
+	// limit: one piece of account data | %b | 413
 	maxDatum    = 256 << 10 // bytes of one content
 	maxDataType = 255       // bytes of a type
-	maxDataRows = 20_000    // pieces of account data one user may have, over all rooms
-	maxDataSize = 32 << 20  // and their bytes together
+	// limit: account data of one user | %d pieces, 32 MiB | refused
+	maxDataRows = 20_000   // pieces of account data one user may have, over all rooms
+	maxDataSize = 32 << 20 // and their bytes together
 )
 
 const (
@@ -84,7 +86,7 @@ func (p *People) SetData(ctx context.Context, user id.User, room id.Room, typ st
 	if err := object(content); err != nil {
 		return err
 	}
-	err := p.DB.Write(ctx, func(tx *sqldb.Tx) error { return writeDatum(tx, user, room, typ, content) })
+	err := p.DB.Write(ctx, func(tx *sqldb.Tx) error { return p.putDatum(tx, user, room, typ, content) })
 	if err == nil {
 		p.wake(user)
 	}
@@ -99,16 +101,17 @@ func (p *People) SetFullyRead(ctx context.Context, user id.User, room id.Room, e
 	if err != nil {
 		return err
 	}
-	err = p.DB.Write(ctx, func(tx *sqldb.Tx) error { return writeDatum(tx, user, room, typeFullyRead, content) })
+	err = p.DB.Write(ctx, func(tx *sqldb.Tx) error { return p.putDatum(tx, user, room, typeFullyRead, content) })
 	if err == nil {
 		p.wake(user)
 	}
 	return err
 }
 
-// writeDatum writes at the transaction's stream position and keeps the user within bounds. Making something smaller is
+// putDatum writes at the transaction's stream position and keeps the user within bounds. Making something smaller is
 // always allowed.
-func writeDatum(tx *sqldb.Tx, user id.User, room id.Room, typ string, content json.RawMessage) error {
+func (p *People) putDatum(tx *sqldb.Tx, user id.User, room id.Room, typ string, content json.RawMessage) error {
+	p.written.Note(user, tx.Pos())
 	if len(content) > maxDatum {
 		return fault.New(fault.TooLarge, "Account data has at most 256 KiB")
 	}
@@ -144,6 +147,9 @@ func deleted(content json.RawMessage) bool {
 // AccountData reads what changed of the user's account data at the positions after since, up to and with upto: of the
 // account and of all rooms, push rules included. With since 0 it reads all there is, and nothing that was deleted.
 func (p *People) AccountData(tx *sqldb.Tx, user id.User, since, upto sqldb.Pos) ([]Datum, error) {
+	if since != 0 && !p.written.After(user, since) {
+		return nil, nil
+	}
 	var data []Datum
 	var err error
 	if since == 0 {
@@ -167,6 +173,20 @@ func (p *People) AccountData(tx *sqldb.Tx, user id.User, since, upto sqldb.Pos) 
 // RoomAccountData reads all of the user's account data of one room, for a room that is new to a sync.
 func (p *People) RoomAccountData(tx *sqldb.Tx, user id.User, room id.Room, upto sqldb.Pos) ([]Datum, error) {
 	return readData(tx, true, sqlRoomData, string(user), string(room), int64(upto))
+}
+
+// OwnAccountData reads all of the user's account data that belongs to no room, push rules included; with everDeleted also what was
+// deleted, as "{}", for who may have been told of it before.
+func (p *People) OwnAccountData(tx *sqldb.Tx, user id.User, upto sqldb.Pos, everDeleted bool) ([]Datum, error) {
+	data, err := readData(tx, !everDeleted, sqlRoomData, string(user), "", int64(upto))
+	if err != nil {
+		return nil, err
+	}
+	rules, _, err := readRules(tx, user)
+	if err != nil {
+		return nil, err
+	}
+	return append(data, Datum{Type: typePushRules, Content: rules.JSON(user)}), nil
 }
 
 // readData reads rows of room, type, content. living leaves out what was deleted.
@@ -198,12 +218,23 @@ func (p *People) DropDevice(tx *sqldb.Tx, user id.User, device id.Device) error 
 	if err != nil || deleted(old) {
 		return err
 	}
-	return writeDatum(tx, user, "", typ, json.RawMessage(`{}`))
+	return p.putDatum(tx, user, "", typ, json.RawMessage(`{}`))
 }
 
 // Ignored lists whom the user ignores: the keys of m.ignored_user_list
-// (https://spec.matrix.org/v1.18/client-server-api/#ignoring-users).
+// (https://spec.matrix.org/v1.18/client-server-api/#ignoring-users). The map is shared and must not be changed.
 func (p *People) Ignored(tx *sqldb.Tx, user id.User) (map[id.User]bool, error) {
+	if ignored, ok := p.ignored.Get(user, tx.Pos()); ok {
+		return ignored, nil
+	}
+	ignored, err := readIgnored(tx, user)
+	if err == nil {
+		p.ignored.Put(user, tx.Pos(), ignored)
+	}
+	return ignored, err
+}
+
+func readIgnored(tx *sqldb.Tx, user id.User) (map[id.User]bool, error) {
 	content, err := readDatum(tx, user, "", "m.ignored_user_list")
 	if err != nil || len(content) == 0 {
 		return nil, err

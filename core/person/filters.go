@@ -17,18 +17,26 @@ import (
 )
 
 // maxFilters is how many filters one user may keep; one more forgets the oldest.
+//
+// limit: filters of one user | %d of at most 64 KiB | the oldest is forgotten
 const maxFilters = 200
+
+const maxFilter = 64 << 10 // bytes of one
 
 const (
 	sqlFilter       = `SELECT body FROM filter WHERE user_id = $1 AND filter_id = $2`
 	sqlFilterByHash = `SELECT filter_id FROM filter WHERE user_id = $1 AND hash = $2`
 	sqlNextFilter   = `SELECT coalesce(max(filter_id), 0) + 1 FROM filter WHERE user_id = $1`
 	sqlAddFilter    = `INSERT INTO filter (user_id, filter_id, hash, body) VALUES ($1, $2, $3, $4)`
-	sqlTrimFilters  = `DELETE FROM filter WHERE user_id = $1 AND filter_id <= $2`
+	sqlTrimFilters  = `DELETE FROM filter WHERE user_id = $1 AND filter_id <=
+		(SELECT filter_id FROM filter WHERE user_id = $1 ORDER BY filter_id DESC LIMIT 1 OFFSET $2)`
 )
 
 // AddFilter keeps a filter and returns its id. The same filter given again has the same id.
 func (p *People) AddFilter(ctx context.Context, user id.User, body json.RawMessage) (string, error) {
+	if len(body) > maxFilter {
+		return "", fault.Newf(fault.TooLarge, "A filter has at most %d bytes", maxFilter)
+	}
 	if _, err := filter.Parse(body); err != nil {
 		return "", err
 	}
@@ -45,7 +53,8 @@ func (p *People) AddFilter(ctx context.Context, user id.User, body json.RawMessa
 		if err := tx.Row(sqlNextFilter, string(user)).Scan(&n); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(sqlTrimFilters, string(user), n-maxFilters); err != nil {
+		n = max(n, p.DB.Epoch().Floor()) // never one that meant another filter in a life that a restore has ended
+		if _, err := tx.Exec(sqlTrimFilters, string(user), maxFilters-1); err != nil {
 			return err
 		}
 		_, err = tx.Exec(sqlAddFilter, string(user), n, hash[:], []byte(body))
@@ -88,13 +97,17 @@ func (p *People) FilterBody(ctx context.Context, user id.User, filterID string) 
 }
 
 // Filter is FilterBody, parsed; the result is shared and must not be changed. It is what every sync asks, so it
-// remembers: a filter never changes.
+// remembers: a filter never changes. After a restore a filter that is not there may be one of the life that is lost; its
+// client makes it anew when it starts, and until then is given everything rather than nothing.
 func (p *People) Filter(ctx context.Context, user id.User, filterID string) (*filter.Filter, error) {
 	key := filterKey{user, filterID}
 	if f := p.filters.find(key); f != nil {
 		return f, nil
 	}
 	body, err := p.FilterBody(ctx, user, filterID)
+	if n, _ := strconv.ParseInt(filterID, 10, 64); n > 0 && n < p.DB.Epoch().Floor() && fault.Is(err, fault.NotFound) {
+		return new(filter.Filter), nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +115,7 @@ func (p *People) Filter(ctx context.Context, user id.User, filterID string) (*fi
 	if err != nil {
 		return nil, fmt.Errorf("bug: a filter that was kept does not parse: %w", err)
 	}
-	p.filters.keep(key, f)
+	p.filters.keep(key, f, len(body))
 	return f, nil
 }
 
@@ -111,13 +124,18 @@ type filterKey struct {
 	id   string
 }
 
-// filterCache remembers up to maxCached parsed filters and starts afresh when it is full.
+// filterCache remembers parsed filters, bounded by maxCached, and starts afresh when it is full.
 type filterCache struct {
-	mu     sync.RWMutex // guards parsed
+	mu     sync.RWMutex // guards all below
 	parsed map[filterKey]*filter.Filter
+	bytes  int
 }
 
-const maxCached = 4096
+// limit: parsed filters in memory | %b | all are forgotten
+const maxCached = 16 << 20
+
+// filterCost is about what a filter takes of which the JSON has so many bytes.
+func filterCost(body int) int { return 1024 + 4*body }
 
 func (c *filterCache) find(k filterKey) *filter.Filter {
 	c.mu.RLock()
@@ -125,11 +143,14 @@ func (c *filterCache) find(k filterKey) *filter.Filter {
 	return c.parsed[k]
 }
 
-func (c *filterCache) keep(k filterKey, f *filter.Filter) {
+func (c *filterCache) keep(k filterKey, f *filter.Filter, body int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.parsed == nil || len(c.parsed) >= maxCached {
-		c.parsed = map[filterKey]*filter.Filter{}
+	if c.parsed == nil || c.bytes+filterCost(body) > maxCached {
+		c.parsed, c.bytes = map[filterKey]*filter.Filter{}, 0
+	}
+	if _, known := c.parsed[k]; !known {
+		c.bytes += filterCost(body)
 	}
 	c.parsed[k] = f
 }

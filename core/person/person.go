@@ -6,6 +6,7 @@
 package person
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -13,7 +14,9 @@ import (
 
 	"freehold.example/base/bus"
 	"freehold.example/base/lane"
+	"freehold.example/base/news"
 	"freehold.example/base/sqldb"
+	"freehold.example/core/peer"
 	"freehold.example/matrix/fault"
 	"freehold.example/matrix/id"
 )
@@ -35,7 +38,11 @@ type Config struct {
 	Rooms  Rooms
 	Exists func(tx *sqldb.Tx, user id.User) (bool, error) // whether a local account has this id
 	Server id.Server
+	Peers  *peer.Peers // asked for the profiles of other servers' users; nil: nobody is asked
 	Log    *slog.Logger
+
+	// limit: whose account data was written of late, in memory | 20,000 of at most 600 bytes, several times | the older half goes; the rest is asked of the disk
+	Recall int // users of whom it is known whether anything of theirs was written of late, and whom they ignore; 20,000 when 0
 }
 
 // People is what belongs to the users of one server. Its methods may be called from any goroutine.
@@ -44,11 +51,15 @@ type People struct {
 	changing lane.Lanes[id.User] // one profile change of a user at a time, member events included
 	filters  filterCache
 	rules    ruleCache
+	written  *news.Latest[id.User] // whose account data or push rules
+	ignored  *news.Values[id.User, map[id.User]bool]
 }
 
 // New makes a People.
 func New(c Config) *People {
-	p := &People{Config: c}
+	c.Recall = cmp.Or(c.Recall, 20_000)
+	written := news.NewLatest[id.User](c.DB.Committed(), c.Recall)
+	p := &People{Config: c, written: written, ignored: news.NewValues[id.User, map[id.User]bool](written, c.Recall)}
 	p.changing.MaxWaiters = 16
 	return p
 }
@@ -62,6 +73,7 @@ func (p *People) Forget(ctx context.Context, user id.User) error {
 	var pos sqldb.Pos
 	err := p.DB.Write(ctx, func(tx *sqldb.Tx) error {
 		pos = tx.Pos()
+		p.written.Note(user, pos)
 		for _, q := range []string{
 			`DELETE FROM profile WHERE user_id = $1`,
 			`DELETE FROM account_data WHERE user_id = $1`,

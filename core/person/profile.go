@@ -21,6 +21,7 @@ const (
 )
 
 const (
+	// limit: one profile | %b | M_PROFILE_TOO_LARGE
 	maxProfile = 64 << 10 // bytes of the whole profile as JSON, https://spec.matrix.org/v1.16/client-server-api/#profiles
 	maxField   = 255      // bytes of a field's key
 	maxName    = 256      // characters of a display name: it is repeated in every member event
@@ -39,7 +40,7 @@ type Profiles struct{ DB *sqldb.DB }
 
 // MemberProfile is the name and picture that the user's member events carry; each is "" when not set.
 func (p Profiles) MemberProfile(ctx context.Context, user id.User) (displayname, avatarURL string, err error) {
-	err = p.DB.Read(ctx, func(tx *sqldb.Tx) error {
+	err = p.DB.ReadOne(ctx, func(tx *sqldb.Tx) error {
 		var err error
 		displayname, avatarURL, err = memberProfile(tx, user)
 		return err

@@ -79,6 +79,7 @@ func (p *People) ChangePushRules(ctx context.Context, user id.User, change func(
 			stored = []byte(`{}`) // the row stays: that all was undone is news too
 		}
 		pos = tx.Pos()
+		p.written.Note(user, pos)
 		_, err = tx.Exec(sqlSetRules, string(user), stored, int64(pos))
 		return err
 	})

@@ -67,7 +67,7 @@ func (p *People) changeTags(ctx context.Context, user id.User, room id.Room, cha
 		if err != nil {
 			return err
 		}
-		return writeDatum(tx, user, room, typeTag, content)
+		return p.putDatum(tx, user, room, typeTag, content)
 	})
 	if err == nil {
 		p.wake(user)

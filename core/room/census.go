@@ -13,8 +13,8 @@ import (
 // census remembers how many are in each room and how many are invited, with the state that was counted. The next state is
 // counted by what changed, so that a join into a large room does not count it anew for each of its members.
 type census struct {
-	mu    sync.Mutex // guards rooms
-	rooms map[NID]headcount
+	mu    sync.Mutex        // guards rooms
+	rooms map[NID]headcount // bounded by maxCensus
 }
 
 type headcount struct {
@@ -32,6 +32,7 @@ type hero struct {
 }
 
 const (
+	// limit: member counts of rooms, in memory | %d of at most 2 KiB | any others are counted again
 	maxCensus  = 20_000 // rooms
 	maxRecount = 100    // changes past which the members are counted again
 )
@@ -63,22 +64,17 @@ const (
 
 var errRecount = errors.New("too much has changed")
 
-// Counts is how many are in a room and how many are invited, now.
-func (r *Rooms) Counts(tx *sqldb.Tx, room NID) (joined, invited int, err error) {
-	h, err := r.headcount(tx, room)
+// Counts is how many are in a room and how many are invited, now: in the room's newest state, as tx has it.
+func (r *Rooms) Counts(tx *sqldb.Tx, room NID, now pmap.Root) (joined, invited int, err error) {
+	h, err := r.headcount(tx, room, now)
 	return h.joined, h.invited, err
 }
 
-func (r *Rooms) headcount(tx *sqldb.Tx, room NID) (h headcount, err error) {
-	var root []byte
-	if err := tx.Row(sqlRootNow, room).Scan(&root); err != nil {
-		return h, err
-	}
-	now := pmap.Root(root)
+func (r *Rooms) headcount(tx *sqldb.Tx, room NID, now pmap.Root) (h headcount, err error) {
 	h, known := r.census.get(room)
 	if known && h.root != now {
 		switch h, err = r.recount(tx, h, now); {
-		case errors.Is(err, errRecount):
+		case errors.Is(err, errRecount), unseen(err):
 			known = false
 		case err != nil:
 			return h, err
@@ -94,6 +90,23 @@ func (r *Rooms) headcount(tx *sqldb.Tx, room NID) (h headcount, err error) {
 	return h, nil
 }
 
+// RootNow is the root of a room's newest state, as tx has it.
+func (r *Rooms) RootNow(tx *sqldb.Tx, room NID) (pmap.Root, error) {
+	if tx.Peeking() {
+		end, ok := r.tail(room, tx.Pos(), tx.Pos())
+		if !ok {
+			return pmap.Root{}, sqldb.ErrPeek
+		}
+		_, root := end.now(tx.Pos())
+		return root, nil
+	}
+	var root []byte
+	if err := tx.Row(sqlRootNow, room).Scan(&root); err != nil {
+		return pmap.Root{}, err
+	}
+	return pmap.Root(root), nil
+}
+
 // maxHeroes is how many people stand for a room without a name.
 const maxHeroes = 5
 
@@ -104,9 +117,9 @@ const (
 )
 
 // Heroes are the people that a room without a name is named after: the first who are in it or invited, and when there is
-// nobody the first who were (Client-Server API, "Room summary").
-func (r *Rooms) Heroes(tx *sqldb.Tx, room NID, viewer id.User) ([]id.User, error) {
-	h, err := r.headcount(tx, room)
+// nobody the first who were (Client-Server API, "Room summary"). now is the room's newest state, as tx has it.
+func (r *Rooms) Heroes(tx *sqldb.Tx, room NID, now pmap.Root, viewer id.User) ([]id.User, error) {
+	h, err := r.headcount(tx, room, now)
 	if err != nil {
 		return nil, err
 	}
@@ -158,9 +171,12 @@ func (r *Rooms) recount(tx *sqldb.Tx, h headcount, now pmap.Root) (headcount, er
 	// Who comes later comes after them, unless there were too few. A state that is earlier has them all, or some are gone.
 	h.haveFirst = h.haveFirst && (len(h.first) > maxHeroes || len(come) == 0)
 	for i, nids := range [][]NID{gone, come} {
-		events, err := r.loadAll(tx, nids)
+		events, err := r.LoadAll(tx, nids)
 		if err != nil {
 			return h, err
+		}
+		if len(events) < len(nids) {
+			return h, errUnseen
 		}
 		for _, e := range events {
 			switch e.Membership() {

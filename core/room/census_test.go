@@ -23,14 +23,14 @@ func TestCounts(t *testing.T) {
 					if err != nil {
 						return err
 					}
-					joined, invited, err := engine.Counts(tx, now[0].Room)
+					joined, invited, err := engine.Counts(tx, now[0].Room, now[0].State)
 					if got := []int{joined, invited}; fmt.Sprint(got) != fmt.Sprint(want) {
 						t.Errorf("%s: got %v, want %v", what, got, want)
 					}
 					if err != nil {
 						return err
 					}
-					users, err := engine.Heroes(tx, now[0].Room, alice)
+					users, err := engine.Heroes(tx, now[0].Room, now[0].State, alice)
 					heroes = append(heroes, fmt.Sprint(users))
 					return err
 				})
@@ -80,6 +80,50 @@ func TestCounts(t *testing.T) {
 		for i := range 10 {
 			ok(rooms.Kick(ctx, as(alice), in, id.User(fmt.Sprintf("@v%d:a.test", i)), ""))
 			check("fewer", 1, 120-i)
+		}
+	})
+}
+
+// TestCountsOfAnEarlierView: what was counted in a later transaction does not mislead an earlier one.
+func TestCountsOfAnEarlierView(t *testing.T) {
+	each(t, func(t *testing.T, rooms *room.Rooms) {
+		in := create(t, rooms, room.CreateRequest{Preset: "public_chat"})
+		reader := newRooms(t, rooms.DB)
+		count := func(tx *sqldb.Tx) (joined int, err error) {
+			now, err := rooms.Current(tx, in)
+			if err != nil {
+				return 0, err
+			}
+			root, err := newRooms(t, rooms.DB).RootNow(tx, now[0].Room)
+			if err != nil {
+				return 0, err
+			}
+			joined, _, err = reader.Counts(tx, now[0].Room, root)
+			return joined, err
+		}
+		var before, after int
+		err := rooms.DB.Read(t.Context(), func(earlier *sqldb.Tx) error {
+			if _, err := rooms.Current(earlier, in); err != nil { // from here on it sees what it sees
+				return err
+			}
+			if err := rooms.Join(t.Context(), as(bob), in, "", nil); err != nil {
+				return err
+			}
+			err := rooms.DB.Read(t.Context(), func(tx *sqldb.Tx) (err error) {
+				after, err = count(tx)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			before, err = count(earlier)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if before != 1 || after != 2 {
+			t.Errorf("got %d before the join and %d after it", before, after)
 		}
 	})
 }

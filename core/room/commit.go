@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"iter"
 	"maps"
 	"slices"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	"freehold.example/matrix/authrule"
 	"freehold.example/matrix/fault"
 	"freehold.example/matrix/id"
+	"freehold.example/matrix/policy"
 )
 
 // maxTries bounds how often a send starts again after another write of its room failed or another node moved the head.
@@ -26,13 +28,28 @@ type change func(ctx context.Context, h *head, first NID) ([]*planned, error)
 
 // commit runs a change of a room and waits until it is on disk. n is the most events the change makes.
 func (r *Rooms) commit(ctx context.Context, room id.Room, n int, build change) ([]*planned, error) {
+	var offer *unsigned // what the room's policy server was asked about, once it has answered
+	var done func()     // ends the turn to ask it
 	for range maxTries {
 		first, err := r.allot(ctx, n)
 		if err != nil {
 			return nil, err
 		}
-		w, pending, err := r.submit(ctx, room, first, build)
-		if err != nil || pending == nil {
+		w, pending, err := r.submit(ctx, room, first, build, offer)
+		ask, unasked := errors.AsType[*unsigned](err)
+		switch {
+		case unasked && done == nil:
+			if done, err = r.asks.take(ctx, room); err != nil {
+				return nil, err
+			}
+			defer done()
+			continue // the room may have moved on by now
+		case unasked:
+			if offer, err = r.ask(ctx, ask); err != nil {
+				return nil, err
+			}
+			continue
+		case err != nil || pending == nil:
 			return nil, err
 		}
 		err = pending.Wait(context.WithoutCancel(ctx)) // whoever hangs up, the others must be woken
@@ -49,7 +66,7 @@ func (r *Rooms) commit(ctx context.Context, room id.Room, n int, build change) (
 }
 
 // submit is the part of a change that holds the room's lane.
-func (r *Rooms) submit(ctx context.Context, room id.Room, first NID, build change) (*write, *sqldb.Pending, error) {
+func (r *Rooms) submit(ctx context.Context, room id.Room, first NID, build change, offer *unsigned) (*write, *sqldb.Pending, error) {
 	unlock, err := r.lanes.Lock(ctx, room)
 	if err != nil {
 		return nil, nil, err
@@ -60,7 +77,9 @@ func (r *Rooms) submit(ctx context.Context, room id.Room, first NID, build chang
 		return nil, nil, err
 	}
 	expect, root := h.newest, h.root
+	h.policing, h.offer = true, offer
 	events, err := build(ctx, h, first)
+	h.policing, h.offer = false, nil
 	if err != nil {
 		if h.newest != expect || h.root != root {
 			r.heads.drop(h) // something was put on it
@@ -77,23 +96,45 @@ func (r *Rooms) submit(ctx context.Context, room id.Room, first NID, build chang
 		if p.redact != nil && p.redact.ofState() {
 			r.heads.drop(h) // what it has parsed may be what is emptied now
 		}
+		if p.regard || p.event.IsState(policy.Type, "") {
+			r.heads.drop(h) // another server's users make a policy server
+		}
 	}
 	return w, pending, nil
 }
 
 // write takes down where the head stands after these events.
 func (h *head) write(events []*planned) *write {
-	return &write{
-		head: h, events: events, newest: h.newest, depth: h.depth, edges: h.extremities, open: h.open(), wakes: h.topics,
+	w := &write{head: h, newest: h.newest, depth: h.depth, edges: h.extremities, open: h.open(), wakes: h.topics}
+	for _, p := range events {
+		if p.aside != "" || p.past {
+			w.beside = append(w.beside, p)
+		} else {
+			w.events = append(w.events, p)
+		}
+	}
+	w.related = summedUp(w.events)
+	return w
+}
+
+// all are the events of a write, wherever they are put.
+func (w *write) all() iter.Seq[*planned] {
+	return func(yield func(*planned) bool) {
+		for _, some := range [][]*planned{w.beside, w.events} {
+			for _, p := range some {
+				if !yield(p) {
+					return
+				}
+			}
+		}
 	}
 }
 
 // queue hands a write to the database. From here on the order of the room's events is settled.
 func (r *Rooms) queue(w *write) *sqldb.Pending {
-	pending := r.DB.Submit(len(w.events), func(tx *sqldb.Tx) error {
-		r.changes.note(tx.Pos()+sqldb.Pos(len(w.events)-1), w.head.nid)
-		return w.persist(tx)
-	})
+	w.head.launched(w)
+	pending := r.DB.SubmitThen(max(1, len(w.events)), func(tx *sqldb.Tx) error { return r.apply(tx, w, tx.Pos()) },
+		func(err error) { r.landed(w, err) })
 	for _, p := range w.events {
 		if p.txn.id != "" {
 			r.recent.put(p.txn.hash, sent{event: p.event.ID(), write: pending})
@@ -102,32 +143,52 @@ func (r *Rooms) queue(w *write) *sqldb.Pending {
 	return pending
 }
 
+// apply is the part of a write that runs inside the transaction, at positions from first on.
+func (r *Rooms) apply(tx *sqldb.Tx, w *write, first sqldb.Pos) error {
+	if len(w.events) > 0 {
+		r.note(w, first)
+	}
+	if w.related {
+		r.parents.note(w.head.nid)
+	}
+	if err := w.persist(tx, first); err != nil {
+		return err
+	}
+	return r.follow(tx, w)
+}
+
 // committed is what happens once a write is on disk.
 func (r *Rooms) committed(w *write) {
-	w.head.settled(w.events)
-	for _, p := range w.events {
-		if p.redact != nil {
-			r.events.drop(p.redact.target.NID)
+	for p := range w.all() {
+		r.nodes.Add(p.nodes) // the next change of the room needs them, and its readers do
+		if p.freshKey != nil {
+			r.keys.put(p.freshKey.StateKey, p.freshKey.nid)
 		}
-		if p.membership != "" {
-			target, _ := p.event.StateKey()
-			w.wakes = append(w.wakes[:len(w.wakes):len(w.wakes)], topic(id.User(target)))
+	}
+	w.head.settled(w)
+	for _, p := range w.events {
+		for _, m := range p.members {
+			r.Bus.Wake(topic(m.user))
 		}
 	}
 	r.Bus.Wake(w.wakes...)
+	r.Bus.Wake(Log)
 }
 
 // setState puts the state event p under its key in the head's state. The nodes this makes are kept with the head until
 // they are on disk, as the next change of the room needs them before that.
 func (r *Rooms) setState(ctx context.Context, h *head, p *planned, key authrule.StateKey) error {
 	overlay := h.nodes()
-	return r.DB.Read(ctx, func(tx *sqldb.Tx) error {
+	set := func(tx *sqldb.Tx) error {
 		k, ok, err := r.keyNID(tx, key)
 		if err != nil {
 			return err
 		}
 		if !ok {
 			return errors.New("bug: state key was not interned: " + key.Type)
+		}
+		if _, fresh, _ := r.keys.get(key); fresh {
+			p.freshKey = &freshKey{key, k, r.keys}
 		}
 		load := overlay(r.nodesOf(tx))
 		old, _, err := pmap.Get(load, h.root, uint64(k))
@@ -142,7 +203,12 @@ func (r *Rooms) setState(ctx context.Context, h *head, p *planned, key authrule.
 		h.root = root
 		h.keep(nodes)
 		return nil
-	})
+	}
+	err := r.DB.Peek(ctx, set) // what the room's last changes have made is in memory
+	if errors.Is(err, sqldb.ErrPeek) {
+		err = r.DB.Read(ctx, set)
+	}
+	return err
 }
 
 // nodes reads the head's state: first what is not on disk yet, then what is. It must be called before the transaction that
@@ -184,8 +250,8 @@ func newTxn(c Caller, txnID string, endpoint ...string) txn {
 // recentTxns remembers the transaction ids of late, so that a client's retry costs nothing. The database has the last
 // word: what is not here is found there.
 type recentTxns struct {
-	mu sync.Mutex // guards m
-	m  map[[16]byte]sent
+	mu sync.Mutex        // guards m
+	m  map[[16]byte]sent // bounded by maxRecentTxns
 }
 
 type sent struct {
@@ -193,6 +259,7 @@ type sent struct {
 	write *sqldb.Pending
 }
 
+// limit: transaction ids of late, in memory | %d of at most 500 bytes | any others are forgotten and found on disk
 const maxRecentTxns = 20_000
 
 func newRecentTxns() *recentTxns { return &recentTxns{m: map[[16]byte]sent{}} }

@@ -52,8 +52,9 @@ func (r *Rooms) Create(ctx context.Context, c Caller, q CreateRequest) (id.Room,
 	if !ok {
 		return "", fault.Newf(fault.UnsupportedRoomVersion, "This server does not know room version %q", q.Version)
 	}
+	q.Invite = unique(q.Invite)
 	for _, user := range q.Invite {
-		if err := r.reachable(user); err != nil {
+		if err := r.invitable(ctx, c.User, user); err != nil {
 			return "", err
 		}
 	}
@@ -62,7 +63,10 @@ func (r *Rooms) Create(ctx context.Context, c Caller, q CreateRequest) (id.Room,
 			return "", fault.New(fault.BadJSON, "An event of initial_state has no type")
 		}
 		if e.Type == "m.room.member" {
-			if err := r.reachable(id.User(e.StateKey)); err != nil {
+			if id.User(e.StateKey).Server() != r.Server {
+				return "", fault.New(fault.Forbidden, "Users of other servers are invited by invite, not by initial_state")
+			}
+			if err := r.invitable(ctx, c.User, id.User(e.StateKey)); err != nil {
 				return "", err
 			}
 		}
@@ -74,55 +78,73 @@ func (r *Rooms) Create(ctx context.Context, c Caller, q CreateRequest) (id.Room,
 	if len(drafts) > maxInitial {
 		return "", fault.New(fault.TooLarge, "A room cannot be made with more than 1,000 events")
 	}
-	keys := make([]authrule.StateKey, len(drafts))
-	for i, d := range drafts {
-		keys[i] = authrule.StateKey{Type: d.Type, Key: *d.StateKey}
-		if err := checkKey(keys[i]); err != nil {
-			return "", err
-		}
-	}
-	if err := r.intern(ctx, keys...); err != nil {
-		return "", err
-	}
-	first, err := r.allot(ctx, len(drafts)+1)
+	w, err := r.plan(ctx, c.User, v, "", drafts)
 	if err != nil {
 		return "", err
 	}
-	return r.create(ctx, c.User, v, drafts, first, q.Also)
-}
-
-// create builds the events on a head of its own, which nobody else can know of yet, and so needs no lane.
-func (r *Rooms) create(ctx context.Context, creator id.User, v *version.Version, drafts []Draft, first NID,
-	also func(tx *sqldb.Tx, room id.Room) error,
-) (id.Room, error) {
-	h := newHead("")
-	h.nid, h.version = first, v
-	if !v.RoomIDIsCreateHash {
-		h.room = newRoomID(r.Server)
-	}
-	var events []*planned
-	for i, d := range drafts {
-		p, err := r.append(ctx, h, creator, d, first+1+NID(i))
-		if err != nil {
-			if fault.Is(err, fault.Forbidden) {
-				err = fault.Newf(fault.InvalidRoomState, "The room cannot be made: its %s event would not be allowed", d.Type).Because(err)
-			}
-			return "", err
-		}
-		h.room = p.event.Room()
-		events = append(events, p)
-	}
-	w := h.write(events)
-	w.creator = creator
-	if also != nil {
-		w.also = func(tx *sqldb.Tx) error { return also(tx, h.room) }
+	made := w.head.room
+	if q.Also != nil {
+		w.also = func(tx *sqldb.Tx) error { return q.Also(tx, made) }
 	}
 	if err := r.queue(w).Wait(context.WithoutCancel(ctx)); err != nil {
 		return "", err
 	}
-	r.heads.put(h)
+	r.heads.put(w.head)
 	r.committed(w)
-	return h.room, nil
+	r.inviteOthers(ctx, c, made, &q)
+	return made, nil
+}
+
+// unique is the users in their order, each once.
+func unique(users []id.User) []id.User {
+	seen := make(map[id.User]bool, len(users))
+	var out []id.User
+	for _, user := range users {
+		if !seen[user] {
+			seen[user] = true
+			out = append(out, user)
+		}
+	}
+	return out
+}
+
+// plan builds the events of a new room on a head of its own, which nobody else can know of yet, and so needs no lane. room
+// is its id, "" for one that is made here or follows from the create event.
+func (r *Rooms) plan(ctx context.Context, creator id.User, v *version.Version, room id.Room, drafts []Draft) (*write, error) {
+	keys := make([]authrule.StateKey, len(drafts))
+	for i, d := range drafts {
+		keys[i] = authrule.StateKey{Type: d.Type, Key: *d.StateKey}
+		if err := checkKey(keys[i]); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.intern(ctx, keys...); err != nil {
+		return nil, err
+	}
+	first, err := r.allot(ctx, len(drafts)+1)
+	if err != nil {
+		return nil, err
+	}
+	if room == "" && !v.RoomIDIsCreateHash {
+		room = newRoomID(r.Server)
+	}
+	h := newHead(room)
+	h.nid, h.version = first, v
+	events := make([]*planned, len(drafts))
+	for i, d := range drafts {
+		p, err := r.append(ctx, h, creator, d, first+1+NID(i))
+		if err != nil {
+			if _, refused := errors.AsType[*authrule.Refused](err); refused {
+				err = fault.Newf(fault.InvalidRoomState, "The room cannot be made: its %s event would not be allowed", d.Type).Because(err)
+			}
+			return nil, err
+		}
+		h.room = p.event.Room()
+		events[i] = p
+	}
+	w := h.write(events)
+	w.creator, w.typ = creator, typeIn(events[0].event)
+	return w, nil
 }
 
 // firstEvents lists what the room begins with.
@@ -194,17 +216,40 @@ func (r *Rooms) firstEvents(ctx context.Context, creator id.User, v *version.Ver
 		drafts = append(drafts, state("m.room.topic", "", topicContent(q.Topic)))
 	}
 	for _, user := range q.Invite {
-		extra := map[string]any{}
-		if q.IsDirect {
-			extra["is_direct"] = true
+		if user.Server() != r.Server {
+			continue // once there is a room: inviteOthers
 		}
-		content, err := r.memberContent(ctx, user, "invite", "", extra)
+		content, err := r.memberContent(ctx, user, "invite", "", q.invitation())
 		if err != nil {
 			return nil, err
 		}
 		drafts = append(drafts, state("m.room.member", string(user), content))
 	}
 	return drafts, nil
+}
+
+// invitation is what an invitation into the new room says beyond that it is one.
+func (q *CreateRequest) invitation() map[string]any {
+	if q.IsDirect {
+		return map[string]any{"is_direct": true}
+	}
+	return nil
+}
+
+// inviteOthers invites users of other servers into a room that was made. It is there whether or not their servers answer.
+func (r *Rooms) inviteOthers(ctx context.Context, c Caller, made id.Room, q *CreateRequest) {
+	for _, user := range q.Invite {
+		if user.Server() == r.Server {
+			continue
+		}
+		content, err := r.memberContent(ctx, user, "invite", "", q.invitation())
+		if err == nil {
+			_, err = r.InviteOut(ctx, c, made, user, content)
+		}
+		if err != nil {
+			r.Log.WarnContext(ctx, "somebody could not be invited into a new room", "room", made, "user", user, "cause", err)
+		}
+	}
 }
 
 // createContent is the content of m.room.create: what the client gave, under what the room version fixes.
@@ -301,12 +346,18 @@ func newRoomID(server id.Server) id.Room {
 	return id.Room("!" + rand.Text()[:18] + ":" + string(server))
 }
 
-// reachable says whether a user can be invited. Until servers talk to each other, only those of this one can.
-func (r *Rooms) reachable(user id.User) error {
-	if user.Server() != r.Server {
-		return fault.Newf(fault.Forbidden, "%s belongs to another server, and this server does not talk to others yet", user)
+// invitable says whether a user can be invited, and by this inviter. Errors: M_FORBIDDEN, M_INVITE_BLOCKED.
+func (r *Rooms) invitable(ctx context.Context, inviter, user id.User) error {
+	if user.Server() != r.Server && r.InviteOut != nil {
+		return nil // her own server says
 	}
-	return nil
+	if user.Server() != r.Server {
+		return fault.Newf(fault.Forbidden, "%s belongs to another server, and this server does not talk to others", user)
+	}
+	if r.MayInvite == nil {
+		return nil
+	}
+	return r.MayInvite(ctx, inviter, user)
 }
 
 // memberContent is the content of a member event: the membership, the user's name and picture, the reason, and what the

@@ -1,6 +1,7 @@
 package room
 
 import (
+	"freehold.example/base/news"
 	"freehold.example/base/sqldb"
 	"freehold.example/matrix/id"
 )
@@ -9,6 +10,7 @@ import (
 type Encounter struct {
 	Met    []id.User // who joined a room the user is in; where the user joined herself, all members
 	Parted []id.User // who left a room the user is in; where the user left herself, all members
+	Shares []id.User // of whom it was seen on the way that they share a room with the user now
 }
 
 const (
@@ -39,6 +41,9 @@ func (r *Rooms) Encounters(tx *sqldb.Tx, user id.User, since sqldb.Pos, standing
 		return e, err
 	}
 	for _, o := range others {
+		if o.membership == "join" {
+			e.Shares = append(e.Shares, o.user)
+		}
 		was, err := r.MembershipAt(tx, o.event, since)
 		if err != nil {
 			return e, err
@@ -53,6 +58,16 @@ const manyChanges = 5000
 
 // othersChanges lists the memberships of others that changed in the user's rooms.
 func (r *Rooms) othersChanges(tx *sqldb.Tx, user id.User, since sqldb.Pos) ([]other, error) {
+	if !r.moves.After(since) {
+		return nil, nil
+	}
+	if tx.Peeking() {
+		own := r.owns.get(user, tx.Pos())
+		if own == nil {
+			return nil, sqldb.ErrPeek
+		}
+		return r.othersMoves(own, user, since, tx.Pos())
+	}
 	var n int
 	if err := tx.Row(sqlManyChanges, since, manyChanges).Scan(&n); err != nil || n == 0 {
 		return nil, err
@@ -69,8 +84,41 @@ func (r *Rooms) othersChanges(tx *sqldb.Tx, user id.User, since sqldb.Pos) ([]ot
 	for i, o := range others {
 		events[i] = o.event
 	}
-	_, err = r.loadAll(tx, events) // at once, for MembershipAt
+	_, err = r.LoadAll(tx, events) // at once, for MembershipAt
 	return others, err
+}
+
+// maxOthers is how many changes of memberships are looked at in memory.
+const maxOthers = 200
+
+// othersMoves is othersChanges by what was written of late.
+func (r *Rooms) othersMoves(own *own, user id.User, since, upto sqldb.Pos) ([]other, error) {
+	type place struct {
+		room id.Room
+		user id.User
+	}
+	var others []other
+	var seen map[place]bool
+	n := 0
+	ok := r.moves.Since(since, func(e news.Entry[move]) bool {
+		m := &e.Key
+		n++
+		if row := own.rooms[m.room]; e.Pos > upto || m.user == user || row == nil || row.Membership != "join" {
+			return n <= maxOthers
+		}
+		if at := (place{m.room, m.user}); !seen[at] {
+			if seen == nil {
+				seen = map[place]bool{}
+			}
+			seen[at] = true
+			others = append(others, other{m.user, m.membership, m.event})
+		}
+		return n <= maxOthers
+	})
+	if !ok || n > maxOthers {
+		return nil, sqldb.ErrPeek
+	}
+	return others, nil
 }
 
 // ownEncounter is that with all the members of a room which the user herself joined or left.
@@ -129,7 +177,7 @@ func (r *Rooms) MembershipAt(tx *sqldb.Tx, newest NID, at sqldb.Pos) (string, er
 		if nid == 0 {
 			return "leave", nil
 		}
-		s, err := r.load(tx, nid)
+		s, err := r.Load(tx, nid)
 		if err != nil {
 			return "", err
 		}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -16,18 +17,22 @@ import (
 	"freehold.example/matrix/event"
 	"freehold.example/matrix/fault"
 	"freehold.example/matrix/id"
+	"freehold.example/matrix/policy"
 	"freehold.example/matrix/version"
 )
 
 // head is where a room stands: everything a send needs to know. It belongs to whoever holds the room's lane. It may be
 // ahead of the disk by the writes that are queued; if one of those fails, the head is dropped (heads.drop) and the next
-// one is read from the database.
+// one is read from the database. It is bounded by the room's local members, and by maxAuth.
 type head struct {
 	nid         NID
 	room        id.Room
 	version     *version.Version
-	newest      NID // the event that the next write expects to find as the stored head
+	whole       sqldb.Pos // as in Standing
+	mended      sqldb.Pos // the same
+	newest      NID       // the event that the next write expects to find as the stored head
 	extremities []id.Event
+	after       map[id.Event]pmap.Root // the state after each of them by the room's graph
 	depth       int64
 	root        pmap.Root
 	hashes      map[id.Event][sha256.Size]byte // of the events above and below, where the room version wants them
@@ -38,19 +43,34 @@ type head struct {
 	state      authrule.State
 	visibility string // history visibility, "" where it is not set
 
-	joined map[id.User]struct{} // local users who are joined
-	topics []string             // what wakes them; replaced, never changed, as writes under way hold it
+	policy   *policy.Server // what m.room.policy names, nil for none; and its users who are joined, where it is another server
+	guards   map[id.User]struct{}
+	policing bool      // who has the lane asks the policy server,
+	offer    *unsigned // and has come with this answer
 
-	mu    sync.Mutex // guards fresh, which those who wait for the disk clear outside the lane
+	predecessor id.Room // the room that this one replaces, as its create event says; "" for none
+
+	joined map[id.User]struct{} // local users who are joined
+	topics []string             // what wakes them; appended to or replaced, never changed, as writes under way hold it
+
+	mu    sync.Mutex // guards fresh and flying, which those who wait for the disk clear outside the lane
 	fresh map[pmap.Root][]byte
+	// flying are the events whose writes are queued, by their ids. Bounded by the queue of writes.
+	flying map[id.Event]*planned
+
+	rows int // when it was put into heads, which guards it
 }
 
 // heads keeps heads of rooms in use, bounded in number; any one may be dropped at any time.
 type heads struct {
-	mu    sync.Mutex // guards m; taken inside a lane, never the other way round
-	m     map[id.Room]*head
+	mu    sync.Mutex        // guards all below; taken inside a lane, never the other way round
+	m     map[id.Room]*head // bounded by limit, and by maxHeadRows
 	limit int
+	rows  int // of all heads, as they were put
 }
+
+// maxHeadRows is how many local members and authorising events the heads have together, of some 200 bytes each.
+const maxHeadRows = 1_000_000
 
 func newHeads(limit int) *heads { return &heads{m: map[id.Room]*head{}, limit: limit} }
 
@@ -63,13 +83,23 @@ func (h *heads) get(room id.Room) *head {
 func (h *heads) put(x *head) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.remove(x.room)
+	x.rows = len(x.joined) + len(x.auth)
 	for room := range h.m {
-		if len(h.m) < h.limit {
+		if len(h.m) < h.limit && h.rows+x.rows <= maxHeadRows {
 			break
 		}
-		delete(h.m, room)
+		h.remove(room)
 	}
 	h.m[x.room] = x
+	h.rows += x.rows
+}
+
+func (h *heads) remove(room id.Room) {
+	if old := h.m[room]; old != nil {
+		h.rows -= old.rows
+		delete(h.m, room)
+	}
 }
 
 // drop forgets x, unless another head has taken its place.
@@ -77,14 +107,14 @@ func (h *heads) drop(x *head) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.m[x.room] == x {
-		delete(h.m, x.room)
+		h.remove(x.room)
 	}
 }
 
 var errUnknownRoom = fault.New(fault.NotFound, "This server does not know that room")
 
 const (
-	sqlRoom    = `SELECT nid, version, head, depth, extremities, state FROM room WHERE room_id = $1`
+	sqlRoom    = `SELECT nid, version, head, depth, extremities, state, whole, mended FROM room WHERE room_id = $1`
 	sqlMembers = `SELECT user_id FROM membership WHERE room = $1 AND membership = 'join'`
 )
 
@@ -114,7 +144,7 @@ func (r *Rooms) readHead(tx *sqldb.Tx, room id.Room) (*head, error) {
 		extremities []byte
 		root        []byte
 	)
-	err := tx.Row(sqlRoom, room).Scan(&h.nid, &versionID, &h.newest, &h.depth, &extremities, &root)
+	err := tx.Row(sqlRoom, room).Scan(&h.nid, &versionID, &h.newest, &h.depth, &extremities, &root, &h.whole, &h.mended)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, errUnknownRoom
 	}
@@ -130,16 +160,21 @@ func (r *Rooms) readHead(tx *sqldb.Tx, room id.Room) (*head, error) {
 		return nil, fmt.Errorf("stored extremities of %s: %w", room, err)
 	}
 	copy(h.root[:], root)
-	if v.HashedReferences {
-		for _, edge := range h.extremities {
-			s, err := r.byID(tx, edge)
-			if err != nil {
-				return nil, err
-			}
-			h.hash(s.Event)
+	for _, edge := range h.extremities {
+		if len(h.extremities) == 1 && !v.HashedReferences {
+			h.after[edge] = h.root // which is what it is resolved from
+			break
+		}
+		s, err := r.ByID(tx, edge)
+		if err != nil {
+			return nil, err
+		}
+		h.hash(s.Event)
+		if h.after[edge], err = r.StateAfter(tx, s); err != nil {
+			return nil, err
 		}
 	}
-	if err := r.readAuth(tx, h, []authrule.StateKey{keyCreate, keyPower, keyJoinRules, keyVisibility}); err != nil {
+	if err := r.readAuth(tx, h, []authrule.StateKey{keyCreate, keyPower, keyJoinRules, keyVisibility, keyPolicy}); err != nil {
 		return nil, err
 	}
 	rows, err := tx.Query(sqlMembers, h.nid)
@@ -156,6 +191,7 @@ func (r *Rooms) readHead(tx *sqldb.Tx, room id.Room) (*head, error) {
 			h.joined[user] = struct{}{}
 			h.topics = append(h.topics, topic(user))
 		}
+		h.setGuard(r.Server, user, true)
 	}
 	return h, rows.Err()
 }
@@ -165,8 +201,11 @@ func newHead(room id.Room) *head {
 		room:   room,
 		auth:   map[authrule.StateKey]id.Event{},
 		joined: map[id.User]struct{}{},
+		guards: map[id.User]struct{}{},
 		hashes: map[id.Event][sha256.Size]byte{},
 		fresh:  map[pmap.Root][]byte{},
+		after:  map[id.Event]pmap.Root{},
+		flying: map[id.Event]*planned{},
 	}
 }
 
@@ -175,6 +214,7 @@ var (
 	keyPower      = authrule.StateKey{Type: "m.room.power_levels"}
 	keyJoinRules  = authrule.StateKey{Type: "m.room.join_rules"}
 	keyVisibility = authrule.StateKey{Type: "m.room.history_visibility"}
+	keyPolicy     = authrule.StateKey{Type: policy.Type}
 )
 
 func memberKey(user id.User) authrule.StateKey {
@@ -189,9 +229,14 @@ const maxAuth = 4096
 func (r *Rooms) need(ctx context.Context, h *head, keys ...authrule.StateKey) error {
 	var missing []authrule.StateKey
 	for _, key := range keys {
-		if _, ok := h.auth[key]; !ok {
-			missing = append(missing, key)
+		if _, ok := h.auth[key]; ok {
+			continue
 		}
+		if _, fresh, _ := r.keys.get(key); fresh { // nothing on disk has it
+			h.auth[key] = ""
+			continue
+		}
+		missing = append(missing, key)
 	}
 	if len(missing) == 0 {
 		return nil
@@ -236,8 +281,16 @@ func (r *Rooms) readAuth(tx *sqldb.Tx, h *head, keys []authrule.StateKey) error 
 func (h *head) set(key authrule.StateKey, e *event.Event) error {
 	h.auth[key] = e.ID()
 	h.hash(e)
-	if key == keyVisibility {
+	switch key {
+	case keyVisibility:
 		h.visibility = textIn(e.Content(), "history_visibility")
+	case keyCreate:
+		h.predecessor = predecessor(e)
+	case keyPolicy:
+		h.policy = nil
+		if server, ok := policy.Parse(e.Content()); ok {
+			h.policy = &server
+		}
 	}
 	return h.state.Add(h.version, e)
 }
@@ -261,13 +314,23 @@ func (h *head) setJoined(user id.User, joined bool) {
 	}
 	if joined {
 		h.joined[user] = struct{}{}
-		h.topics = append(h.topics[:len(h.topics):len(h.topics)], topic(user))
+		h.topics = append(h.topics, topic(user)) // those who hold it do not look beyond their own end
 		return
 	}
 	delete(h.joined, user)
-	h.topics = make([]string, 0, len(h.joined))
-	for u := range h.joined {
-		h.topics = append(h.topics, topic(u))
+	gone := topic(user)
+	h.topics = slices.DeleteFunc(slices.Clone(h.topics), func(t string) bool { return t == gone })
+}
+
+// setGuard keeps the set of another server's users that makes it the policy server. Which server that is changes with the
+// state, after which the head is read anew.
+func (h *head) setGuard(own id.Server, user id.User, joined bool) {
+	switch {
+	case h.policy == nil || h.policy.Name == own || user.Server() != h.policy.Name:
+	case joined:
+		h.guards[user] = struct{}{}
+	default:
+		delete(h.guards, user)
 	}
 }
 
@@ -280,11 +343,21 @@ func (h *head) keep(nodes []pmap.Node) {
 	}
 }
 
-// settled lets go of nodes that are on disk now.
-func (h *head) settled(events []*planned) {
+// launched takes down that events are on their way to the disk.
+func (h *head) launched(w *write) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, p := range events {
+	for p := range w.all() {
+		h.flying[p.event.ID()] = p
+	}
+}
+
+// settled lets go of what is on disk now.
+func (h *head) settled(w *write) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for p := range w.all() {
+		delete(h.flying, p.event.ID())
 		for _, n := range p.nodes {
 			delete(h.fresh, n.Address)
 		}

@@ -11,10 +11,11 @@ import (
 // not to be told. Entries never change; the whole is dropped when it is full.
 type keyKinds struct {
 	mu     sync.RWMutex // guards member
-	member map[NID]bool
+	member map[NID]bool // bounded by maxKeyKinds
 }
 
 const (
+	// limit: kinds of state keys in memory | %d of some 40 bytes | all are forgotten
 	maxKeyKinds = 500_000
 	kindsAtOnce = 5000
 )

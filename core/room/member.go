@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"freehold.example/base/pmap"
 	"freehold.example/base/sqldb"
@@ -21,6 +22,7 @@ type membershipChange struct {
 	membership string
 	reason     string
 	extra      map[string]any // what the client added to the content
+	at         int64          // milliseconds since 1970; now when 0
 
 	// allowed says, beyond the authorisation rules, whether the change makes sense where the target's membership is now;
 	// known is false where the room never heard of the target. done ends it without an event: the target is there already.
@@ -55,10 +57,20 @@ func (r *Rooms) Leave(ctx context.Context, c Caller, room id.Room, reason string
 
 // Invite invites a user. Errors: M_FORBIDDEN, also when the target is a member or banned.
 func (r *Rooms) Invite(ctx context.Context, c Caller, room id.Room, target id.User, reason string) error {
-	if err := r.reachable(target); err != nil {
+	if err := r.invitable(ctx, c.User, target); err != nil {
 		return err
 	}
-	return r.setMembership(ctx, c, room, membershipChange{target: target, membership: "invite", reason: reason})
+	if target.Server() == r.Server {
+		return r.setMembership(ctx, c, room, membershipChange{target: target, membership: "invite", reason: reason})
+	}
+	if len(reason) > maxReason {
+		return errReason
+	}
+	content, err := r.memberContent(ctx, target, "invite", reason, nil)
+	if err == nil {
+		_, err = r.inviteOut(ctx, c, room, target, content)
+	}
+	return err
 }
 
 // Kick removes a member, or takes an invitation or knock back. Errors: M_FORBIDDEN, also when there is nobody to remove.
@@ -92,9 +104,21 @@ func (r *Rooms) Unban(ctx context.Context, c Caller, room id.Room, target id.Use
 	})
 }
 
+// inviteOut invites a user of another server into a room that is not blocked.
+func (r *Rooms) inviteOut(ctx context.Context, c Caller, room id.Room, target id.User, content map[string]any) (id.Event, error) {
+	if err := r.enterable(ctx, room, "invite"); err != nil {
+		return "", err
+	}
+	return r.InviteOut(ctx, c, room, target, content)
+}
+
+const maxReason = 4096 // bytes
+
+var errReason = fault.New(fault.TooLarge, "A reason can have 4,096 bytes at most")
+
 func (r *Rooms) setMembership(ctx context.Context, c Caller, room id.Room, m membershipChange) error {
-	if len(m.reason) > 4096 {
-		return fault.New(fault.TooLarge, "A reason can have 4,096 bytes at most")
+	if len(m.reason) > maxReason {
+		return errReason
 	}
 	content, err := r.memberContent(ctx, m.target, m.membership, m.reason, m.extra)
 	if err != nil {
@@ -105,21 +129,21 @@ func (r *Rooms) setMembership(ctx context.Context, c Caller, room id.Room, m mem
 }
 
 // setMember is SetState for a member event that a client wrote itself.
-func (r *Rooms) setMember(ctx context.Context, c Caller, room id.Room, key string, given []byte) (id.Event, error) {
-	target, err := id.ParseUser(key)
+func (r *Rooms) setMember(ctx context.Context, c Caller, room id.Room, d Draft) (id.Event, error) {
+	target, err := id.ParseUser(*d.StateKey)
 	if err != nil {
 		return "", fault.New(fault.BadJSON, "The state key of a member event must be a user id").Because(err)
 	}
 	var members map[string]json.RawMessage // numbers stay as they were written
-	if err := json.Unmarshal(given, &members); err != nil {
+	if err := json.Unmarshal(d.Content, &members); err != nil {
 		return "", fault.New(fault.BadJSON, "The content is not a JSON object").Because(err)
 	}
-	m := membershipChange{target: target}
+	m := membershipChange{target: target, at: d.Timestamp}
 	if err := json.Unmarshal(members["membership"], &m.membership); err != nil {
 		return "", fault.New(fault.BadJSON, "A member event needs a membership").Because(err)
 	}
 	if m.membership == "invite" {
-		if err := r.reachable(target); err != nil {
+		if err := r.invitable(ctx, c.User, target); err != nil {
 			return "", err
 		}
 	}
@@ -127,16 +151,19 @@ func (r *Rooms) setMember(ctx context.Context, c Caller, room id.Room, key strin
 	for k, v := range members {
 		content[k] = v
 	}
+	if m.membership == "invite" && target.Server() != r.Server {
+		delete(content, keyAuthoriser)
+		return r.inviteOut(ctx, c, room, target, content)
+	}
 	return r.changeMembership(ctx, c, room, m, content)
 }
 
 // changeMembership writes the member event, and gives its id or that of the event which it would only repeat.
 func (r *Rooms) changeMembership(ctx context.Context, c Caller, room id.Room, m membershipChange, content map[string]any) (id.Event, error) {
-	if err := r.intern(ctx, memberKey(m.target)); err != nil {
+	if err := r.enterable(ctx, room, m.membership); err != nil {
 		return "", err
 	}
-	rooms, err := r.joinedSet(ctx, m)
-	if err != nil {
+	if err := r.intern(ctx, memberKey(m.target)); err != nil {
 		return "", err
 	}
 	var there id.Event
@@ -156,7 +183,11 @@ func (r *Rooms) changeMembership(ctx context.Context, c Caller, room id.Room, m 
 		}
 		delete(content, keyAuthoriser)
 		if m.membership == "join" {
-			if by := h.authoriser(m.target, rooms); by != "" {
+			by, err := r.authoriser(ctx, h, m.target)
+			if err != nil {
+				return nil, err
+			}
+			if by != "" {
 				content[keyAuthoriser] = by
 			}
 		}
@@ -165,7 +196,7 @@ func (r *Rooms) changeMembership(ctx context.Context, c Caller, room id.Room, m 
 			return nil, fault.New(fault.BadJSON, "The content is not valid JSON").Because(err)
 		}
 		key := string(m.target)
-		d := Draft{Type: "m.room.member", StateKey: &key, Content: raw}
+		d := Draft{Type: "m.room.member", StateKey: &key, Content: raw, Timestamp: m.at}
 		if same, err := r.sameState(ctx, h, c.User, d); same != "" || err != nil {
 			there = same
 			return nil, err
@@ -182,48 +213,32 @@ func (r *Rooms) changeMembership(ctx context.Context, c Caller, room id.Room, m 
 	return events[0].event.ID(), nil
 }
 
-// joinedSet is the rooms the target of a join is in, for restricted rooms; it is read before the lane is taken.
-func (r *Rooms) joinedSet(ctx context.Context, m membershipChange) (map[id.Room]bool, error) {
-	if m.membership != "join" {
-		return nil, nil
-	}
-	rooms, err := r.Joined(ctx, m.target)
-	if err != nil {
-		return nil, err
-	}
-	set := make(map[id.Room]bool, len(rooms))
-	for _, room := range rooms {
-		set[room] = true
-	}
-	return set, nil
-}
-
 // authoriser picks the local member in whose name a restricted join is allowed: the rule names a room the user is in, and
 // the member may invite (Server-Server API, "Restricted rooms"). "" where the room is not restricted, the user is in or
 // invited already, or no one can.
-func (h *head) authoriser(user id.User, rooms map[id.Room]bool) id.User {
+func (r *Rooms) authoriser(ctx context.Context, h *head, user id.User) (id.User, error) {
 	rules := h.state.JoinRules
 	restricted := rules != nil && h.version.RestrictedJoin &&
 		(rules.Rule == authrule.RuleRestricted || rules.Rule == authrule.RuleKnockRestricted)
 	if !restricted {
-		return ""
+		return "", nil
 	}
 	if now := h.state.Membership(user); now == authrule.Join || now == authrule.Invite {
-		return ""
+		return "", nil
 	}
-	allowed := false
-	for _, room := range rules.Allow {
-		allowed = allowed || rooms[room]
+	rooms, err := r.Joined(ctx, user)
+	if err != nil {
+		return "", err
 	}
-	if !allowed {
-		return ""
+	if !slices.ContainsFunc(rules.Allow, func(room id.Room) bool { return slices.Contains(rooms, room) }) {
+		return "", nil
 	}
 	for member := range h.joined {
 		if h.state.Level(member) >= h.state.Power.Invite() {
-			return member
+			return member, nil
 		}
 	}
-	return ""
+	return "", nil
 }
 
 // keyAuthoriser names the member in whose name a restricted join is allowed. It counts for as much as this server's
@@ -253,7 +268,8 @@ func (r *Rooms) Forget(ctx context.Context, user id.User, room id.Room) error {
 		if err != nil {
 			return err
 		}
-		r.changes.note(tx.Pos(), s.Room)
+		r.changes.Note(roomKey{s.Room, s.RoomID}, tx.Pos())
+		r.owns.written.Note(user, tx.Pos())
 		n, err := tx.Exec(sqlForget, tx.Pos(), s.Room, user)
 		if err == nil && n == 0 {
 			return fault.Newf(fault.Unknown, "Leave the room before forgetting it: %s is still in %s", user, room)
@@ -285,7 +301,7 @@ func (r *Rooms) renewMember(ctx context.Context, room id.Room, user id.User, dis
 		if err != nil {
 			return err
 		}
-		old, err = r.load(tx, s.Event)
+		old, err = r.Load(tx, s.Event)
 		return err
 	})
 	if err != nil {
@@ -325,19 +341,27 @@ type Standing struct {
 	Sender     id.User   // who set it
 	Forgotten  bool
 	ForgotAt   sqldb.Pos
+
+	// Whole is from which position on all members of the room are known; it is past all positions while some are not, in a
+	// room that was joined a moment ago.
+	Whole sqldb.Pos
+
+	// Mended is at which position something that clients had been told of the room was taken back, when all members had become
+	// known; 0 where nothing was.
+	Mended sqldb.Pos
 }
 
-const standingColumns = `r.nid, r.room_id, r.version, r.head_pos, r.state, m.membership, m.event, m.pos, m.sender, m.forgotten`
+const standingColumns = `r.nid, r.room_id, r.version, r.head_pos, r.state, m.membership, m.event, m.pos, m.sender, m.forgotten, r.whole, r.mended`
 
 const (
 	sqlStanding  = `SELECT ` + standingColumns + ` FROM room r JOIN membership m ON m.room = r.nid AND m.user_id = $2 WHERE r.room_id = $1`
-	sqlStandings = `SELECT ` + standingColumns + ` FROM membership m JOIN room r ON r.nid = m.room WHERE m.user_id = $1`
+	sqlStandings = `SELECT ` + standingColumns + `, r.type FROM membership m JOIN room r ON r.nid = m.room WHERE m.user_id = $1`
 )
 
 func scanStanding(row sqldb.Scanner) (*Standing, error) {
 	var s Standing
 	var state []byte
-	err := row.Scan(&s.Room, &s.RoomID, &s.Version, &s.Head, &state, &s.Membership, &s.Event, &s.Pos, &s.Sender, &s.ForgotAt)
+	err := row.Scan(&s.Room, &s.RoomID, &s.Version, &s.Head, &state, &s.Membership, &s.Event, &s.Pos, &s.Sender, &s.ForgotAt, &s.Whole, &s.Mended)
 	copy(s.State[:], state)
 	s.Forgotten = s.ForgotAt != 0
 	return &s, err
@@ -357,25 +381,26 @@ func (r *Rooms) standing(tx *sqldb.Tx, room id.Room, user id.User) (*Standing, e
 
 // Standings reads every room the user has or had to do with, those she has forgotten included.
 func (r *Rooms) Standings(tx *sqldb.Tx, user id.User) ([]*Standing, error) {
-	return sqldb.All(tx, scanStanding, sqlStandings, user)
+	known := map[NID]string{}
+	scan := func(row sqldb.Scanner) (*Standing, error) {
+		var typ *string
+		s, err := scanStanding(more{row, &typ})
+		if typ != nil {
+			known[s.Room] = *typ
+		}
+		return s, err
+	}
+	all, err := sqldb.All(tx, scan, sqlStandings, user)
+	if err == nil {
+		r.types.learn(known)
+	}
+	return all, err
 }
 
-// LeaveAll makes a user leave every room she is in, invited to or knocking on, as when her account ends. It goes on when
-// one room fails, and returns what went wrong.
-func (r *Rooms) LeaveAll(ctx context.Context, user id.User) error {
-	var standings []*Standing
-	err := r.DB.Read(ctx, func(tx *sqldb.Tx) (err error) {
-		standings, err = r.Standings(tx, user)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, s := range standings {
-		if s.Membership != "leave" && s.Membership != "ban" {
-			errs = append(errs, r.Leave(ctx, Caller{User: user}, s.RoomID, ""))
-		}
-	}
-	return errors.Join(errs...)
+// more is a row with one more column than is asked of it.
+type more struct {
+	sqldb.Scanner
+	last any
 }
+
+func (m more) Scan(dest ...any) error { return m.Scanner.Scan(append(dest, m.last)...) }

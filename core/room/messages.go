@@ -20,12 +20,25 @@ type PageRequest struct {
 	Forward bool
 	Limit   int
 	Keep    func(*Stored) bool // the caller's filter; nil keeps all
+
+	// What Keep cannot know: events are kept that have a child by one of these senders and of one of these types, where
+	// either list is given.
+	RelatedBySenders  []id.User
+	RelatedByRelTypes []string
+
+	Overseer bool // User administers this server: see Rooms.Overseer
+
+	// read gives up to n events from a place on; nil for those of the room.
+	read func(t Token, forward bool, bound sqldb.Pos, n int) ([]*Stored, error)
 }
 
 // Page is a stretch of history in the order asked for. End is nil when there is nothing beyond it.
 type Page struct {
 	Events     []*Stored
 	Start, End *Token
+	last       bool // nothing comes after it now; End is where what comes later will be
+
+	walked []*Stored // what was looked at, as far as it bears on what the user may see; bounded by maxScan
 }
 
 // maxPage bounds the events of a page, maxScan those that are looked at for one.
@@ -47,7 +60,11 @@ const (
 func (r *Rooms) Messages(ctx context.Context, q PageRequest, render func(*sqldb.Tx, *Viewer, *Page) error) error {
 	committed := r.DB.Committed()
 	return r.DB.Read(ctx, func(tx *sqldb.Tx) error {
-		v, err := r.Viewer(tx, q.Room, q.User)
+		open := r.Viewer
+		if q.Overseer {
+			open = r.Overseer
+		}
+		v, err := open(tx, q.Room, q.User)
 		if err != nil {
 			return err
 		}
@@ -70,33 +87,52 @@ func (v *Viewer) page(q PageRequest, bound sqldb.Pos) (*Page, error) {
 	page := &Page{Start: &at}
 	limit := min(max(q.Limit, 1), maxPage)
 	here, scanned, exhausted := at, 0, false
+	unseen := 0 // of those looked at last, how many she may not see
+	read := q.read
+	if read == nil {
+		read = v.stretch
+	}
 	for len(page.Events) < limit && scanned < maxScan && !exhausted {
-		ask := min(max(2*(limit-len(page.Events)), 20), 500)
-		events, err := v.stretch(here, q.Forward, bound, ask)
+		ask := min(max(limit-len(page.Events)+1, 20, scanned), 500) // one more shows whether there is an end
+		events, err := read(here, q.Forward, bound, ask)
 		if err != nil {
 			return nil, err
 		}
 		exhausted = len(events) < ask
 		scanned += len(events)
-		for _, s := range events {
+		for i, s := range events {
 			if q.To != nil && beyond(s, *q.To, q.Forward) {
 				exhausted = true
 				break
 			}
 			here = pass(here, s, q.Forward)
 			ok, err := v.Sees(s)
+			if unseen++; ok {
+				unseen = 0
+			}
+			if unseen < maxUnseen {
+				page.walked = append(page.walked, s)
+			}
+			if ok && err == nil && q.Keep != nil {
+				ok = q.Keep(s)
+			}
+			if ok && err == nil {
+				ok, err = v.HasChild(s, q.RelatedBySenders, q.RelatedByRelTypes)
+			}
 			if err != nil {
 				return nil, err
 			}
-			if !ok || q.Keep != nil && !q.Keep(s) {
+			if !ok {
 				continue
 			}
 			page.Events = append(page.Events, s)
 			if len(page.Events) == limit {
+				exhausted = exhausted && i == len(events)-1
 				break
 			}
 		}
 	}
+	page.last = exhausted
 	if len(page.Events) > 0 || !exhausted {
 		page.End = &here
 	}
@@ -129,8 +165,8 @@ func start(q PageRequest, bound sqldb.Pos) Token {
 // stretch reads up to n events from the token on.
 func (v *Viewer) stretch(t Token, forward bool, bound sqldb.Pos, n int) ([]*Stored, error) {
 	if forward {
-		after := sqldb.Pos(0)
-		if t.walk == 'f' {
+		after := sqldb.Pos(math.MinInt64) // what other servers told of the past comes before all moments
+		if t.walk == 'f' && t.moment > 0 {
 			after = t.moment
 		}
 		return sqldb.All(v.tx, scanStored, sqlForward, v.Room, t.depth, t.pos, after, bound, n)
@@ -171,7 +207,6 @@ type Around struct {
 func (r *Rooms) Context(ctx context.Context, user id.User, room id.Room, eventID id.Event, limit int, keep func(*Stored) bool,
 	render func(*sqldb.Tx, *Viewer, *Around) error,
 ) error {
-	committed := r.DB.Committed()
 	return r.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		v, err := r.Viewer(tx, room, user)
 		if err != nil {
@@ -181,34 +216,47 @@ func (r *Rooms) Context(ctx context.Context, user id.User, room id.Room, eventID
 		if err != nil {
 			return err
 		}
-		bound, err := v.Bound(committed)
+		limit = min(limit, maxPage)
+		a, err := v.Around(s, (limit+1)/2, limit/2, keep)
 		if err != nil {
 			return err
 		}
-		a := &Around{Event: s, Start: pass(Token{}, s, false), End: pass(Token{}, s, true)}
-		limit = min(limit, maxPage)
-		if limit > 0 {
-			before, err := v.page(PageRequest{From: &a.Start, Limit: (limit + 1) / 2, Keep: keep}, bound)
-			if err != nil {
-				return err
-			}
-			a.Before = before.Events
-			if before.End != nil {
-				a.Start = *before.End
-			}
-		}
-		if limit > 1 {
-			after, err := v.page(PageRequest{From: &a.End, Forward: true, Limit: limit / 2, Keep: keep}, bound)
-			if err != nil {
-				return err
-			}
-			a.After = after.Events
-			if after.End != nil {
-				a.End = *after.End
-			}
-		}
 		return render(tx, v, a)
 	})
+}
+
+// Around reads up to so many events before and after one that the viewer sees; keep may be nil.
+func (v *Viewer) Around(s *Stored, before, after int, keep func(*Stored) bool) (*Around, error) {
+	high, err := v.tx.High()
+	if err != nil {
+		return nil, err
+	}
+	bound, err := v.Bound(high)
+	if err != nil {
+		return nil, err
+	}
+	a := &Around{Event: s, Start: pass(Token{}, s, false), End: pass(Token{}, s, true)}
+	if before > 0 {
+		page, err := v.page(PageRequest{From: &a.Start, Limit: before, Keep: keep}, bound)
+		if err != nil {
+			return nil, err
+		}
+		a.Before = page.Events
+		if page.End != nil {
+			a.Start = *page.End
+		}
+	}
+	if after > 0 {
+		page, err := v.page(PageRequest{From: &a.End, Forward: true, Limit: after, Keep: keep}, bound)
+		if err != nil {
+			return nil, err
+		}
+		a.After = page.Events
+		if page.End != nil {
+			a.End = *page.End
+		}
+	}
+	return a, nil
 }
 
 // RootAt is the root of the room's state as it was at that place in its history, for whoever may see what stands there. A
@@ -235,7 +283,7 @@ func (v *Viewer) RootAt(t Token) (root pmap.Root, err error) {
 	case !v.Joined():
 		return root, errNotIn
 	}
-	own, err := v.r.load(v.tx, v.Standing.Event)
+	own, err := v.r.Load(v.tx, v.Standing.Event)
 	if err != nil {
 		return root, err
 	}
@@ -255,11 +303,12 @@ func (v *Viewer) seesState(s *Stored) (bool, error) {
 	return false, nil
 }
 
-// ReadEvent finds one event for a user. Errors: M_NOT_FOUND, whatever the reason.
+// ReadEvent finds one event for a user, by its own place in the room's history: who was never in may see one of a time when
+// all the world could. Errors: M_NOT_FOUND, whatever the reason.
 func (r *Rooms) ReadEvent(ctx context.Context, user id.User, room id.Room, eventID id.Event, render func(*sqldb.Tx, *Viewer, *Stored) error) error {
 	return r.DB.Read(ctx, func(tx *sqldb.Tx) error {
-		v, err := r.Viewer(tx, room, user)
-		if fault.Is(err, fault.Forbidden) {
+		v, err := r.Onlooker(tx, room, user)
+		if fault.Is(err, fault.Forbidden) || err == nil && v.Standing != nil && v.Standing.Forgotten {
 			return errNoEvent
 		}
 		if err != nil {

@@ -12,6 +12,7 @@
 package room
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -21,6 +22,8 @@ import (
 
 	"freehold.example/base/bus"
 	"freehold.example/base/lane"
+	"freehold.example/base/limit"
+	"freehold.example/base/news"
 	"freehold.example/base/pmap"
 	"freehold.example/base/sqldb"
 	"freehold.example/matrix/event"
@@ -35,6 +38,7 @@ type NID int64
 type Caller struct {
 	User   id.User
 	Device id.Device
+	Exempt bool // from the limits of rooms
 }
 
 // Profiles tells the name and picture that a user's member events carry; core/person has them.
@@ -42,19 +46,46 @@ type Profiles interface {
 	MemberProfile(ctx context.Context, user id.User) (displayname, avatarURL string, err error)
 }
 
-// Config is what the engine works with. All fields but the sizes are needed.
+// Config is what the engine works with. All fields but the functions and the sizes are needed.
 type Config struct {
 	DB             *sqldb.DB
 	Bus            *bus.Local
 	Profiles       Profiles
 	Server         id.Server
 	Signer         event.Signer
-	DefaultVersion string // room version of new rooms; "12" when empty
+	DefaultVersion string        // room version of new rooms; "12" when empty
+	Limits         *limit.Limits // of how much all members together send into one room; nil: none
 	Now            func() time.Time
 	Log            *slog.Logger
 
+	// Erased says at which position a user has asked to be erased from this server, if she has; nil: nobody has.
+	Erased func(user id.User) (at sqldb.Pos, ok bool)
+
+	// Follow carries a local user's settings of a room over to the one that has replaced it, within the write by which she
+	// is in that; nil carries nothing. It may be called again for the same rooms.
+	Follow func(tx *sqldb.Tx, user id.User, from, to id.Room) error
+
+	// Unseated is told of events that leave the timeline, as they turn out not to have been allowed, within the write that does
+	// it; nil tells nobody.
+	Unseated func(tx *sqldb.Tx, events []NID) error
+
+	// Policy asks policy servers; nil where this server asks no other.
+	Policy PolicyServers
+
+	// InviteOut invites a user of another server, who has to be asked before the event is in the room; nil where this server
+	// talks to no other.
+	InviteOut func(ctx context.Context, c Caller, room id.Room, target id.User, content map[string]any) (id.Event, error)
+
+	// MayInvite refuses an invitation that the invited does not want; nil refuses none.
+	MayInvite func(ctx context.Context, inviter, user id.User) error
+
+	// limit: rooms that are written to, in memory | 10,000, with 1,000,000 of their members | any others make room
+	// limit: decoded state in memory | 64 MiB | what was used longest ago goes
+	// limit: newest events of rooms in memory | 64 MiB | the oldest of a room, then the room written longest ago
 	MaxHeads  int // heads kept in memory; 10,000 when 0
 	NodeBytes int // bytes of decoded state kept in memory; 64 MiB when 0
+	TailBytes int // bytes of the newest events of rooms kept in memory; 64 MiB when 0
+	OwnRows   int // memberships of those who sync kept in memory; 100,000 when 0
 }
 
 // Check names the field that is wrong.
@@ -77,9 +108,26 @@ type Rooms struct {
 	kinds   *keyKinds
 	nids    nids
 	recent  *recentTxns
-	changes changes
+	asks    asks
+	changes *news.Log[roomKey]     // which rooms were written
+	moves   *news.Log[move]        // whose memberships were written
+	seats   *news.Latest[struct{}] // when a row of membership was
+	doubted atomic.Int64           // up to which position moves may have what never came to be, or lack something
+	partly  partly
+	owns    *owns
+	tails   *tails
+	levels  levels
+	acls    acls
+	present presence
+	names   eventNames
+	parents relatedRooms
 	census  census
+	types   types
+	views   overviews
+	blocks  blocks
 	events  *eventCache
+
+	resolved resolved
 
 	lastCreate atomic.Int64 // origin_server_ts of the newest create event
 }
@@ -98,6 +146,9 @@ func New(c Config) (*Rooms, error) {
 	if c.NodeBytes == 0 {
 		c.NodeBytes = 64 << 20
 	}
+	c.TailBytes = cmp.Or(c.TailBytes, 64<<20)
+	c.OwnRows = cmp.Or(c.OwnRows, maxOwnRows)
+	floor := c.DB.Committed()
 	r := &Rooms{
 		Config: c,
 		lanes:  new(lane.Lanes[id.Room]),
@@ -108,8 +159,14 @@ func New(c Config) (*Rooms, error) {
 		kinds:  newKeyKinds(),
 		recent: newRecentTxns(),
 		events: newEventCache(32 << 20),
+
+		changes: news.NewLog[roomKey](floor, maxChanges),
+		moves:   news.NewLog[move](floor, maxMoves),
+		seats:   news.NewLatest[struct{}](floor, 1),
+		partly:  newPartly(floor),
+		owns:    newOwns(floor, c.OwnRows),
+		tails:   newTails(c.TailBytes),
 	}
-	r.changes.floor = c.DB.Committed()
 	return r, nil
 }
 

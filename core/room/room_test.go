@@ -28,13 +28,19 @@ func (noProfiles) MemberProfile(context.Context, id.User) (string, string, error
 
 func newRooms(t testing.TB, db *sqldb.DB) *room.Rooms {
 	t.Helper()
+	return newRoomsOf(t, db, "a.test")
+}
+
+// newRoomsOf makes the engine of a server.
+func newRoomsOf(t testing.TB, db *sqldb.DB, server id.Server) *room.Rooms {
+	t.Helper()
 	rooms, err := room.New(room.Config{
 		DB:       db,
 		Bus:      new(bus.Local),
 		Profiles: noProfiles{},
-		Server:   "a.test",
+		Server:   server,
 		Signer: event.Signer{
-			Server: "a.test", Key: "ed25519:1",
+			Server: server, Key: "ed25519:1",
 			Private: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)),
 		},
 		Now: time.Now,

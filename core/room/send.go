@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 
+	"freehold.example/base/limit"
 	"freehold.example/base/sqldb"
 	"freehold.example/matrix/authrule"
 	"freehold.example/matrix/canon"
@@ -25,13 +26,18 @@ func (r *Rooms) Send(ctx context.Context, c Caller, room id.Room, d Draft, txnID
 // SetState sets one piece of a room's state. Setting what is set already, by the same user, sends nothing and gives the
 // event that is there.
 func (r *Rooms) SetState(ctx context.Context, c Caller, room id.Room, typ, key string, content []byte) (id.Event, error) {
-	if typ == "m.room.create" {
+	return r.PutState(ctx, c, room, Draft{Type: typ, StateKey: &key, Content: content})
+}
+
+// PutState is SetState for a draft, which may have a time of its own.
+func (r *Rooms) PutState(ctx context.Context, c Caller, room id.Room, d Draft) (id.Event, error) {
+	if d.Type == "m.room.create" {
 		return "", fault.New(fault.InvalidParam, "A room's m.room.create event cannot be replaced")
 	}
-	if typ == "m.room.member" {
-		return r.setMember(ctx, c, room, key, content)
+	if d.Type == "m.room.member" {
+		return r.setMember(ctx, c, room, d)
 	}
-	return r.send(ctx, c, room, Draft{Type: typ, StateKey: &key, Content: content}, txn{})
+	return r.send(ctx, c, room, d, txn{})
 }
 
 func (r *Rooms) send(ctx context.Context, c Caller, room id.Room, d Draft, t txn) (id.Event, error) {
@@ -57,11 +63,18 @@ func (r *Rooms) send(ctx context.Context, c Caller, room id.Room, d Draft, t txn
 					return nil, err
 				}
 			}
+			mark, err := r.checkRelation(ctx, h, c.User, &d, t)
+			if err != nil {
+				return nil, err
+			}
 			p, err := r.append(ctx, h, c.User, d, first)
 			if err != nil {
 				return nil, err
 			}
-			p.txn = t
+			if err := r.spend(c, room); err != nil { // after it is known that she may send
+				return nil, err
+			}
+			p.txn, p.once = t, mark
 			return []*planned{p}, nil
 		})
 		if err != nil || len(events) == 0 {
@@ -69,6 +82,14 @@ func (r *Rooms) send(ctx context.Context, c Caller, room id.Room, d Draft, t txn
 		}
 		return events[0].event.ID(), nil
 	})
+}
+
+// spend counts one event against what the room may take.
+func (r *Rooms) spend(c Caller, room id.Room) error {
+	if c.Exempt {
+		return nil
+	}
+	return r.Limits.Spend(limit.Room, string(room), 1)
 }
 
 // once makes sure that a transaction id makes one event. The first request sends; those that come while it waits for the
@@ -117,7 +138,7 @@ func (r *Rooms) sameState(ctx context.Context, h *head, sender id.User, d Draft)
 		if err != nil || nid == 0 {
 			return err
 		}
-		found, err := r.loadAll(tx, []NID{nid})
+		found, err := r.LoadAll(tx, []NID{nid})
 		if err != nil || len(found) == 0 { // it is on its way to the disk: the new one is not a repetition then
 			return err
 		}
@@ -159,6 +180,9 @@ func (r *Rooms) redact(ctx context.Context, c Caller, room id.Room, d Draft, t t
 			if err != nil {
 				return nil, err
 			}
+			if err := r.spend(c, room); err != nil { // after it is known that she may send
+				return nil, err
+			}
 			p.txn, p.redact = t, effect
 			return []*planned{p}, nil
 		})
@@ -173,7 +197,7 @@ func (r *Rooms) redact(ctx context.Context, c Caller, room id.Room, d Draft, t t
 // says that the target is the user's own event.
 func (r *Rooms) redactionOf(ctx context.Context, h *head, user id.User, target id.Event) (effect *redaction, own bool, err error) {
 	err = r.DB.Read(ctx, func(tx *sqldb.Tx) error {
-		s, err := r.byID(tx, target)
+		s, err := r.Shown(tx, target)
 		if err != nil || s == nil || s.Room != h.nid {
 			return err
 		}

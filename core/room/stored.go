@@ -3,6 +3,7 @@ package room
 import (
 	"database/sql"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 
@@ -26,6 +27,39 @@ type Stored struct {
 	RedactedBy NID       // the redaction that emptied it, or 0
 	Device     id.Device // the sender's device and transaction id, where it was sent with one
 	TxnID      string
+
+	Aside Verdict // of an event that has no place in the timeline; "" for those that have
+	own   *span   // its state by the room's graph, where that is another than by the order of arrival
+}
+
+// span is the state before an event and after it.
+type span struct {
+	before, after pmap.Root
+	gap           bool // the state before was told by another server, and what the event follows was not here
+}
+
+// bytes is how a span is stored: 32 bytes, one more where there is a gap, or nothing.
+func (s *span) bytes() any {
+	if s == nil {
+		return nil
+	}
+	b := slices.Concat(s.before[:], s.after[:])
+	if s.gap {
+		b = append(b, 1)
+	}
+	return b
+}
+
+// isLoose says whether an event is from outside (PutOutside), and what it follows is not here: it is in the timeline, but the room's
+// state at it is not known, which an empty span says.
+func (s *Stored) isLoose() bool { return s.Aside == "" && s.own != nil && *s.own == span{} }
+
+func spanOf(b []byte) *span {
+	const size = 2 * len(pmap.Root{})
+	if len(b) != size && len(b) != size+1 {
+		return nil
+	}
+	return &span{pmap.Root(b[:16]), pmap.Root(b[16:size]), len(b) > size}
 }
 
 // Membership is the membership in an m.room.member's content, or "" in anything else.
@@ -46,40 +80,68 @@ func textIn(content []byte, key string) string {
 
 // The columns that scanStored reads, in its order.
 const storedColumns = `e.nid, e.room, e.pos, e.depth, e.state, coalesce(e.replaces, 0), coalesce(e.redacted_by, 0),
-	coalesce(e.device, ''), coalesce(e.txn_id, ''), e.event_id, r.version, e.json`
+	coalesce(e.device, ''), coalesce(e.txn_id, ''), e.event_id, r.version, e.json, e.own`
+
+// The same of an event beside the timeline.
+const asideColumns = `e.nid, e.room, e.depth, e.event_id, r.version, e.json, e.own, e.verdict`
 
 const (
 	sqlEventsByNID = `SELECT ` + storedColumns + ` FROM event e JOIN room r ON r.nid = e.room WHERE e.nid IN ({ints $1})`
 	sqlEventByID   = `SELECT ` + storedColumns + ` FROM event e JOIN room r ON r.nid = e.room WHERE e.event_id = $1`
+	sqlAsideByNID  = `SELECT ` + asideColumns + ` FROM event_aside e JOIN room r ON r.nid = e.room WHERE e.nid IN ({ints $1})`
+	sqlAsideByID   = `SELECT ` + asideColumns + ` FROM event_aside e JOIN room r ON r.nid = e.room WHERE e.event_id = $1`
 	sqlEventByTxn  = `SELECT event_id FROM event WHERE txn = $1`
 )
 
 func scanStored(row sqldb.Scanner) (*Stored, error) {
 	var (
-		s           Stored
-		state, body []byte
-		eventID     id.Event
-		versionID   string
+		s                Stored
+		state, body, own []byte
+		eventID          id.Event
+		versionID        string
 	)
-	err := row.Scan(&s.NID, &s.Room, &s.Pos, &s.Depth, &state, &s.Replaces, &s.RedactedBy, &s.Device, &s.TxnID,
-		&eventID, &versionID, &body)
+	// The plain types are those that database/sql copies without reflection: of a row with its event that is a tenth.
+	err := row.Scan((*int64)(&s.NID), (*int64)(&s.Room), (*int64)(&s.Pos), &s.Depth, &state, (*int64)(&s.Replaces),
+		(*int64)(&s.RedactedBy), (*string)(&s.Device), &s.TxnID, (*string)(&eventID), &versionID, &body, &own)
 	if err != nil {
 		return nil, err
 	}
 	copy(s.State[:], state)
+	s.own = spanOf(own)
+	return s.read(versionID, eventID, body)
+}
+
+// scanAside reads asideColumns.
+func scanAside(row sqldb.Scanner) (*Stored, error) {
+	var (
+		s         Stored
+		body, own []byte
+		eventID   id.Event
+		versionID string
+	)
+	if err := row.Scan(&s.NID, &s.Room, &s.Depth, &eventID, &versionID, &body, &own, &s.Aside); err != nil {
+		return nil, err
+	}
+	s.own = spanOf(own)
+	return s.read(versionID, eventID, body)
+}
+
+// read parses the event.
+func (s *Stored) read(versionID string, eventID id.Event, body []byte) (*Stored, error) {
 	v, ok := version.Lookup(versionID)
 	if !ok {
 		return nil, errors.New("stored room version " + versionID + " is unknown")
 	}
+	var err error
 	if s.Event, err = event.Stored(v, eventID, body); err != nil {
 		return nil, err
 	}
-	return &s, nil
+	return s, nil
 }
 
-// load reads one event by its number; a number that is not there is an error, as only the database gives them out.
-func (r *Rooms) load(tx *sqldb.Tx, nid NID) (*Stored, error) {
-	found, err := r.loadAll(tx, []NID{nid})
+// Load reads one event by its number; a number that is not there is an error, as only the database gives them out.
+func (r *Rooms) Load(tx *sqldb.Tx, nid NID) (*Stored, error) {
+	found, err := r.LoadAll(tx, []NID{nid})
 	if err != nil {
 		return nil, err
 	}
@@ -89,8 +151,8 @@ func (r *Rooms) load(tx *sqldb.Tx, nid NID) (*Stored, error) {
 	return found[0], nil
 }
 
-// loadAll reads events by their numbers, in the order of nids, leaving out those that are not there.
-func (r *Rooms) loadAll(tx *sqldb.Tx, nids []NID) ([]*Stored, error) {
+// LoadAll reads events by their numbers, in the order of nids, leaving out those that are not there.
+func (r *Rooms) LoadAll(tx *sqldb.Tx, nids []NID) ([]*Stored, error) {
 	out := make([]*Stored, 0, len(nids))
 	have := make(map[NID]*Stored, len(nids))
 	var missing []NID
@@ -106,6 +168,13 @@ func (r *Rooms) loadAll(tx *sqldb.Tx, nids []NID) ([]*Stored, error) {
 		if err != nil {
 			return nil, err
 		}
+		if len(found) < len(missing) {
+			aside, err := sqldb.All(tx, scanAside, sqlAsideByNID, sqldb.List(missing))
+			if err != nil {
+				return nil, err
+			}
+			found = append(found, aside...)
+		}
 		for _, s := range found {
 			have[s.NID] = s
 		}
@@ -119,16 +188,73 @@ func (r *Rooms) loadAll(tx *sqldb.Tx, nids []NID) ([]*Stored, error) {
 	return out, nil
 }
 
-// byID reads an event by its id; nil when this server does not have it.
-func (r *Rooms) byID(tx *sqldb.Tx, eventID id.Event) (*Stored, error) {
+// ByID reads an event by its id, whoever asks and wherever it is kept: nil when this server does not have it. Of one with
+// Aside only other servers are to hear.
+func (r *Rooms) ByID(tx *sqldb.Tx, eventID id.Event) (*Stored, error) {
 	if strings.IndexByte(string(eventID), 0) >= 0 {
 		return nil, nil // PostgreSQL would not even look for it
 	}
+	if s := r.tails.byID(eventID); s != nil {
+		return s, nil
+	}
+	if nid, ok := r.names.get(eventID); ok {
+		if s := r.events.get(nid); s != nil {
+			return s, nil
+		}
+	}
 	s, err := scanStored(tx.Row(sqlEventByID, eventID))
+	if errors.Is(err, sql.ErrNoRows) {
+		s, err = scanAside(tx.Row(sqlAsideByID, eventID))
+	}
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
+	if err == nil {
+		r.events.put([]*Stored{s})
+		r.names.put(s.Event.ID(), s.NID)
+	}
 	return s, err
+}
+
+// Shown is ByID for what has a place in the room, in the timeline or before it: nil for what is kept beside that.
+func (r *Rooms) Shown(tx *sqldb.Tx, eventID id.Event) (*Stored, error) {
+	s, err := r.ByID(tx, eventID)
+	if s != nil && s.Aside != "" {
+		s = nil
+	}
+	return s, err
+}
+
+// eventNames remembers the numbers of events that were asked for by their ids, as those are that others relate to. They
+// never change.
+type eventNames struct {
+	mu sync.RWMutex     // guards m
+	m  map[id.Event]NID // bounded by maxEventNames
+}
+
+// limit: ids of events that others relate to, in memory | %d of some 150 bytes | all are forgotten
+const maxEventNames = 20_000
+
+func (n *eventNames) get(e id.Event) (NID, bool) {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	nid, ok := n.m[e]
+	return nid, ok
+}
+
+func (n *eventNames) put(e id.Event, nid NID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.m == nil || len(n.m) >= maxEventNames {
+		n.m = map[id.Event]NID{}
+	}
+	n.m[e] = nid
+}
+
+func (n *eventNames) drop(e id.Event) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.m, e)
 }
 
 // eventCache keeps state events and others that many readers ask for, bounded in bytes. Events change only when they are
@@ -144,6 +270,9 @@ type eventCache struct {
 }
 
 // maxGone is far more redactions than are made while one snapshot is read.
+//
+// limit: redactions of late, in memory | %d of some 50 bytes | the oldest goes
+// limit: state events and others that many ask for, in memory | 32 MiB | any others make room
 const maxGone = 20_000
 
 func newEventCache(limit int) *eventCache {

@@ -3,6 +3,7 @@ package room
 import (
 	"database/sql"
 	"errors"
+	"math"
 	"slices"
 
 	"freehold.example/base/pmap"
@@ -16,15 +17,23 @@ import (
 type Window struct {
 	Events  []*Stored // oldest first
 	Limited bool      // there were more
-	// Before is the moment just before the first event, where paging back carries on.
-	Before sqldb.Pos
-	Whole  bool // nothing that arrived since lies before the first event: what was left out came later
+	Whole   bool      // nothing that arrived since lies before the first event: what was left out came later
+
+	// Before is the moment just before the first event, where paging back carries on, and State the room's state then, if
+	// HasState says that it is known.
+	Before   sqldb.Pos
+	State    pmap.Root
+	HasState bool
+
+	Back   Token // where paging back carries on: Before, but for Latest
+	Forked bool  // what arrived last is not what the room's graph has last: Latest is another window
+	depth  int64 // the least of those looked at
 }
 
 const (
 	sqlNewest = `SELECT ` + storedColumns + ` FROM event e JOIN room r ON r.nid = e.room
 		WHERE e.room = $1 AND e.pos > $2 AND e.pos <= $3 ORDER BY e.pos DESC LIMIT $4`
-	sqlRootAt = `SELECT state FROM event WHERE room = $1 AND pos <= $2 ORDER BY pos DESC LIMIT 1`
+	sqlRootAt = `SELECT state FROM event WHERE room = $1 AND pos > 0 AND pos <= $2 ORDER BY pos DESC LIMIT 1`
 )
 
 // Choice is what becomes of an event when a Window is read.
@@ -37,38 +46,87 @@ const (
 )
 
 // Window reads the newest limit events that arrived after after and up to upto, and that choose keeps. It looks at maxScan
-// events at most; past that the window is limited.
+// events at most; past that the window is limited. What memory has not of the room's end is read from the database, and is
+// in memory from then on.
 func (r *Rooms) Window(tx *sqldb.Tx, room NID, after, upto sqldb.Pos, limit int, choose func(*Stored) (Choice, error)) (*Window, error) {
-	w := &Window{Before: upto}
+	w := &Window{Before: upto, Whole: true, Back: StreamToken(upto), depth: math.MaxInt64}
 	below := upto // all down to here was looked at
-	for scanned := 0; scanned < maxScan; {
+	if end, ok := r.tail(room, upto, upto); ok {
+		below = max(after, end.floor)
+		for _, s := range slices.Backward(end.since(below, upto)) {
+			if full, err := r.add(w, s, limit, choose); full || err != nil {
+				return w.chronological(), err
+			}
+		}
+	}
+	for scanned := 0; below > after; {
 		ask := min(max(limit-len(w.Events)+1, 10), 500)
 		events, err := sqldb.All(tx, scanStored, sqlNewest, room, after, below, ask)
 		if err != nil {
 			return nil, err
 		}
-		scanned += len(events)
+		r.tails.extend(room, stretch{events, below, below >= tx.Pos(), after == 0 && len(events) < ask}, r.writtenSince(tx))
 		for _, s := range events {
-			choice, err := choose(s)
-			if err != nil {
-				return nil, err
-			}
-			if choice == Stop || choice == Keep && len(w.Events) == limit {
-				w.Limited = true
-				return w.chronological(), nil
+			if full, err := r.add(w, s, limit, choose); full || err != nil {
+				return w.chronological(), err
 			}
 			below = s.Pos - 1
-			if choice == Keep {
-				w.Events, w.Before = append(w.Events, s), below
-			}
 		}
 		if len(events) < ask {
-			w.Whole = below == w.Before
-			return w.chronological(), nil
+			break
+		}
+		if scanned += len(events); scanned >= maxScan {
+			w.Limited, w.Whole = true, false
+			break
 		}
 	}
-	w.Limited = true
 	return w.chronological(), nil
+}
+
+// add looks at the next older event. full says that the window ends above it, or with it.
+func (r *Rooms) add(w *Window, s *Stored, limit int, choose func(*Stored) (Choice, error)) (full bool, err error) {
+	choice, err := choose(s)
+	if err != nil {
+		return false, err
+	}
+	w.Forked = w.Forked || s.Depth >= w.depth
+	w.depth = min(w.depth, s.Depth)
+	if w.Before >= s.Pos && !w.HasState {
+		w.State, w.HasState = s.State, true
+	}
+	if choice == Stop || choice == Keep && len(w.Events) == limit {
+		w.Limited, w.Whole = true, false
+		return true, nil
+	}
+	if w.Whole = choice == Keep; w.Whole {
+		w.Events, w.Before, w.HasState, w.Back = append(w.Events, s), s.Pos-1, false, StreamToken(s.Pos-1)
+	}
+	if root, ok := r.entrance(s); ok {
+		w.State, w.HasState, w.Limited, w.Whole = root, true, true, false
+		return true, nil
+	}
+	if s.own != nil && s.own.gap { // between what it follows and what came before it there is more, which is not here
+		w.Limited, w.Whole = true, false
+		return true, nil
+	}
+	return false, nil
+}
+
+// entrance gives the state before the join by which this server came into a room, as it was told then. What was in the room
+// here before that, if anything, is of another time.
+func (r *Rooms) entrance(s *Stored) (before pmap.Root, ok bool) {
+	if s.own == nil || s.own.after != s.State || s.Membership() != "join" || s.Event.Sender().Server() != r.Server {
+		return before, false
+	}
+	return s.own.before, true
+}
+
+// tail is the end of a room as it is in memory, when that has all that came after one moment and up to another.
+func (r *Rooms) tail(room NID, from, upto sqldb.Pos) (end tail, ok bool) {
+	if upto > r.DB.Committed() {
+		return tail{}, false // a snapshot may be ahead of what memory has been told
+	}
+	return r.tails.get(room, from)
 }
 
 func (w *Window) chronological() *Window {
@@ -78,6 +136,10 @@ func (w *Window) chronological() *Window {
 
 // RootAt is the root of the room's state at a moment of the stream: the zero root before the room's first event.
 func (r *Rooms) RootAt(tx *sqldb.Tx, room NID, at sqldb.Pos) (root pmap.Root, err error) {
+	if end, ok := r.tail(room, at, at); ok {
+		_, root = end.now(at)
+		return root, nil
+	}
 	var b []byte
 	err = tx.Row(sqlRootAt, room, at).Scan(&b)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -87,9 +149,6 @@ func (r *Rooms) RootAt(tx *sqldb.Tx, room NID, at sqldb.Pos) (root pmap.Root, er
 	return root, err
 }
 
-// Load reads an event by its number, such as that of a Standing.
-func (r *Rooms) Load(tx *sqldb.Tx, nid NID) (*Stored, error) { return r.load(tx, nid) }
-
 // CameAndWent says whether, after a moment of the stream at which she was not in the room, a user was invited, joined or
 // knocked, and left again.
 func (r *Rooms) CameAndWent(tx *sqldb.Tx, newest NID, since sqldb.Pos) (bool, error) {
@@ -98,7 +157,7 @@ func (r *Rooms) CameAndWent(tx *sqldb.Tx, newest NID, since sqldb.Pos) (bool, er
 		if nid == 0 {
 			return false, nil
 		}
-		s, err := r.load(tx, nid)
+		s, err := r.Load(tx, nid)
 		if err != nil || s.Pos <= since {
 			return false, err
 		}

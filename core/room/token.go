@@ -28,6 +28,9 @@ type Token struct {
 // StreamToken is the token for a moment of the stream.
 func StreamToken(at sqldb.Pos) Token { return Token{stream: true, moment: at} }
 
+// Moment is the moment of the stream that a token of the first form names.
+func (t Token) Moment() sqldb.Pos { return t.moment }
+
 func (t Token) String() string {
 	if t.stream {
 		return "s" + strconv.FormatInt(int64(t.moment), 10)
@@ -37,6 +40,15 @@ func (t Token) String() string {
 		s += fmt.Sprintf("_%c%d", t.walk, t.moment)
 	}
 	return s
+}
+
+// ParseOptionalToken reads a token that need not be there: nil for "". Errors: M_INVALID_PARAM.
+func ParseOptionalToken(s string) (*Token, error) {
+	if s == "" {
+		return nil, nil
+	}
+	t, err := ParseToken(s)
+	return &t, err
 }
 
 // ParseToken reads a token. Errors: M_INVALID_PARAM.
@@ -49,7 +61,7 @@ func ParseToken(s string) (Token, error) {
 	numbers := make([]int64, 2)
 	for i := range min(len(fields), 2) {
 		n, err := strconv.ParseInt(fields[i], 10, 64)
-		if err != nil || n < 0 {
+		if err != nil || n < 0 && (s[0] != 't' || i == 0) { // positions in the past are negative
 			if s[0] == 's' && i == 1 {
 				break
 			}

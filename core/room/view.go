@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strings"
 
 	"freehold.example/base/pmap"
 	"freehold.example/base/sqldb"
@@ -23,10 +24,17 @@ type Viewer struct {
 	Standing *Standing // nil for someone who never had to do with the room
 	Parted   *Stored   // the member event that ended her last stay; nil while she is in, and if she never was
 	current  pmap.Root
+	oversees bool // she administers this server, and sees all that is stored
 
-	joins     []sqldb.Pos // when the user's joins were, newest first; read when it is first asked for
-	haveJoins bool
+	stays     []stay // the user's memberships, newest first; read when they are first asked for
+	haveStays bool
 	memo      map[pmap.Root]moment
+}
+
+// stay is what the user's membership was from a position on.
+type stay struct {
+	from       sqldb.Pos
+	membership string
 }
 
 // moment is what decides about seeing an event, in the state once it was in.
@@ -103,7 +111,7 @@ func (r *Rooms) parted(tx *sqldb.Tx, newest NID) (*Stored, error) {
 		if newest == 0 {
 			break
 		}
-		s, err := r.load(tx, newest)
+		s, err := r.Load(tx, newest)
 		if err != nil {
 			return nil, err
 		}
@@ -121,7 +129,7 @@ func (v *Viewer) Joined() bool { return v.Standing != nil && v.Standing.Membersh
 // State is the root of the state the user sees: today's for members, and for everybody where the room is open to the
 // world; that of the moment she left for those who are gone. Errors: M_FORBIDDEN for who never was in.
 func (v *Viewer) State() (pmap.Root, error) {
-	if v.Joined() {
+	if v.oversees || v.Joined() {
 		return v.current, nil
 	}
 	now, err := v.at(v.current)
@@ -138,7 +146,7 @@ func (v *Viewer) State() (pmap.Root, error) {
 
 // Bound is the last position of which the user can see anything.
 func (v *Viewer) Bound(upto sqldb.Pos) (sqldb.Pos, error) {
-	if v.Standing == nil || v.Standing.Membership != "leave" && v.Standing.Membership != "ban" {
+	if v.oversees || v.Standing == nil || v.Standing.Membership != "leave" && v.Standing.Membership != "ban" {
 		return upto, nil
 	}
 	now, err := v.at(v.current)
@@ -171,15 +179,37 @@ func (v *Viewer) at(root pmap.Root) (moment, error) {
 	return m, nil
 }
 
-// Membership is the user's membership once the event was in: unsigned.membership.
-func (v *Viewer) Membership(s *Stored) (string, error) {
-	m, err := v.at(s.State)
-	return string(m.membership), err
+// Membership is the user's membership once the event was in: unsigned.membership. roughly goes by when events arrived,
+// which is the same unless servers disagreed, and costs next to nothing.
+func (v *Viewer) Membership(s *Stored, roughly bool) (string, error) {
+	if s.State == v.current && v.Standing != nil {
+		return v.Standing.Membership, nil
+	}
+	if !roughly {
+		m, err := v.at(s.State)
+		return string(m.membership), err
+	}
+	stays, err := v.allStays()
+	if err != nil {
+		return "", err
+	}
+	for _, x := range stays {
+		if x.from <= s.Pos {
+			return x.membership, nil
+		}
+	}
+	return string(authrule.Leave), nil
 }
 
 // Sees says whether the user may see the event: by the visibility and her membership just before it, or for shared history
 // by her having joined since.
 func (v *Viewer) Sees(s *Stored) (bool, error) {
+	if v.oversees {
+		return true, nil
+	}
+	if s.State == v.current && v.Joined() {
+		return true, nil // whatever the visibility, who is in the room then sees it
+	}
 	m, err := v.at(s.State)
 	if err != nil {
 		return false, err
@@ -199,12 +229,15 @@ func (v *Viewer) Sees(s *Stored) (bool, error) {
 }
 
 // seesContent says whether the user may be told what a state event replaced: what she may see, and her own memberships.
-func (v *Viewer) seesContent(old *Stored) (bool, error) {
-	if v == nil {
+// In a list of a room's members, those of others are not looked into.
+func (v *Viewer) seesContent(old *Stored, list bool) (bool, error) {
+	switch {
+	case v == nil:
 		return false, nil
-	}
-	if old.Event.IsState("m.room.member", string(v.user)) {
+	case old.Event.IsState("m.room.member", string(v.user)):
 		return true, nil
+	case list && old.Event.Type() == "m.room.member":
+		return false, nil
 	}
 	return v.Sees(old)
 }
@@ -214,7 +247,7 @@ func (v *Viewer) before(s *Stored, m moment) (moment, error) {
 	var old *Stored
 	if s.Replaces != 0 {
 		var err error
-		if old, err = v.r.load(v.tx, s.Replaces); err != nil {
+		if old, err = v.r.Load(v.tx, s.Replaces); err != nil {
 			return m, err
 		}
 	}
@@ -236,28 +269,37 @@ const maxMemberships = 1000
 
 // joinedAfter says whether the user joined the room at some time after pos.
 func (v *Viewer) joinedAfter(pos sqldb.Pos) (bool, error) {
-	if !v.haveJoins && v.Standing != nil {
-		nid := v.Standing.Event
-		for i := 0; nid != 0 && i < maxMemberships; i++ {
-			s, err := v.r.load(v.tx, nid)
-			if err != nil {
-				return false, err
-			}
-			if s.Membership() == "join" {
-				v.joins = append(v.joins, s.Pos)
-			}
-			nid = s.Replaces
+	stays, err := v.allStays()
+	for _, x := range stays {
+		if x.membership == "join" {
+			return x.from > pos, nil
 		}
 	}
-	v.haveJoins = true
-	return len(v.joins) > 0 && v.joins[0] > pos, nil
+	return false, err
+}
+
+func (v *Viewer) allStays() ([]stay, error) {
+	if v.haveStays || v.Standing == nil {
+		return v.stays, nil
+	}
+	nid := v.Standing.Event
+	for i := 0; nid != 0 && i < maxMemberships; i++ {
+		s, err := v.r.Load(v.tx, nid)
+		if err != nil {
+			return nil, err
+		}
+		v.stays = append(v.stays, stay{s.Pos, s.Membership()})
+		nid = s.Replaces
+	}
+	v.haveStays = true
+	return v.stays, nil
 }
 
 var errNoEvent = fault.New(fault.NotFound, "There is no such event, or you may not see it")
 
 // Event finds one event that the user may see. Errors: M_NOT_FOUND for every other case.
 func (v *Viewer) Event(eventID id.Event) (*Stored, error) {
-	s, err := v.r.byID(v.tx, eventID)
+	s, err := v.r.Shown(v.tx, eventID)
 	if err != nil {
 		return nil, err
 	}
@@ -280,7 +322,8 @@ const (
 	sqlIsMember    = `SELECT count(*) FROM membership m JOIN room r ON r.nid = m.room WHERE r.room_id = $1 AND m.user_id = $2 AND m.membership = 'join'`
 	sqlRoomMembers = `SELECT m.user_id FROM membership m JOIN room r ON r.nid = m.room WHERE r.room_id = $1 AND m.membership = 'join'`
 	sqlSharesRoom  = `SELECT count(*) FROM membership a JOIN membership b ON b.room = a.room WHERE a.user_id = $1 AND a.membership = 'join' AND b.user_id = $2 AND b.membership = 'join'`
-	sqlSharedUsers = `SELECT DISTINCT b.user_id FROM membership a JOIN membership b ON b.room = a.room WHERE a.user_id = $1 AND a.membership = 'join' AND b.membership = 'join'`
+	sqlSharedWith  = `SELECT string_agg(user_id, ' ') FROM (SELECT DISTINCT user_id FROM membership WHERE membership = 'join' AND room IN (SELECT room FROM membership WHERE membership = 'join' AND user_id IN ({list $1}))) x`
+	sqlSharedUsers = `SELECT string_agg(user_id, ' ') FROM (SELECT DISTINCT b.user_id FROM membership a JOIN membership b ON b.room = a.room WHERE a.user_id = $1 AND a.membership = 'join' AND b.membership = 'join') x`
 	sqlPublicUsers = `SELECT DISTINCT m.user_id FROM membership m JOIN room r ON r.nid = m.room WHERE r.open AND m.membership = 'join'`
 	sqlEventPos    = `SELECT e.pos FROM event e JOIN room r ON r.nid = e.room WHERE e.event_id = $1 AND r.room_id = $2`
 	sqlRoomExists  = `SELECT count(*) FROM room WHERE room_id = $1`
@@ -327,14 +370,60 @@ func (r *Rooms) EventPos(tx *sqldb.Tx, room id.Room, eventID id.Event) (sqldb.Po
 
 // SharesRoom says whether both are joined to one room.
 func (r *Rooms) SharesRoom(tx *sqldb.Tx, a, b id.User) (bool, error) {
+	if tx.Peeking() {
+		return r.shareNow(a, b, tx.Pos())
+	}
 	var n int
 	err := tx.Row(sqlSharesRoom, a, b).Scan(&n)
 	return n > 0, err
 }
 
+// shareNow is SharesRoom by what is in memory.
+func (r *Rooms) shareNow(a, b id.User, at sqldb.Pos) (bool, error) {
+	x, y := r.owns.get(a, at), r.owns.get(b, at)
+	if x == nil || y == nil {
+		return false, sqldb.ErrPeek
+	}
+	if len(x.rooms) > len(y.rooms) {
+		x, y = y, x
+	}
+	for room, row := range x.rooms {
+		if other := y.rooms[room]; row.Membership == "join" && other != nil && other.Membership == "join" {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 // SharedUsers lists whoever is joined to a room that user is joined to, herself included.
 func (r *Rooms) SharedUsers(tx *sqldb.Tx, user id.User) ([]id.User, error) {
-	return sqldb.Column[id.User](tx, sqlSharedUsers, user)
+	return usersOf(tx, sqlSharedUsers, user)
+}
+
+// usersOf reads users that come in one value, with a space between them: as rows they would cost a multiple of that, and
+// there may be thousands. A localpart may have spaces in it, but no colon, and the name of a server has none.
+func usersOf(tx *sqldb.Tx, q string, arg any) ([]id.User, error) {
+	var all sql.NullString
+	if err := tx.Row(q, arg).Scan(&all); err != nil || !all.Valid {
+		return nil, err
+	}
+	users := make([]id.User, 0, strings.Count(all.String, " ")+1)
+	for rest := all.String; rest != ""; {
+		server := max(strings.IndexByte(rest, ':'), 0)
+		name, _, _ := strings.Cut(rest[server:], " ")
+		end := server + len(name)
+		users = append(users, id.User(rest[:end]))
+		rest = rest[min(end+1, len(rest)):]
+	}
+	return users, nil
+}
+
+// SharedWith lists whoever is joined to a room that any of the users is joined to, they included.
+func (r *Rooms) SharedWith(tx *sqldb.Tx, users []id.User) ([]id.User, error) {
+	if len(users) == 1 {
+		return r.SharedUsers(tx, users[0])
+	}
+	return usersOf(tx, sqlSharedWith, sqldb.List(users))
 }
 
 // PublicUsers lists whoever is joined to a room that anybody may join or read.

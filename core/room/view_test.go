@@ -132,3 +132,35 @@ func TestStateOfUnseenPlaces(t *testing.T) {
 		}
 	})
 }
+
+// TestSharedUsers: whoever is joined to a room of hers, whatever their names; and of several users, everybody once.
+func TestSharedUsers(t *testing.T) {
+	each(t, func(t *testing.T, rooms *room.Rooms) {
+		odd := id.User("@two words @and:a.test")
+		first := create(t, rooms, room.CreateRequest{Preset: "public_chat"})
+		second := create(t, rooms, room.CreateRequest{Preset: "public_chat"})
+		for u, in := range map[id.User]id.Room{bob: first, odd: first, carol: second} {
+			if err := rooms.Join(t.Context(), as(u), in, "", nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, c := range []struct{ of, want []id.User }{
+			{[]id.User{alice}, []id.User{alice, bob, carol, odd}},
+			{[]id.User{odd}, []id.User{alice, bob, odd}},
+			{[]id.User{bob, odd}, []id.User{alice, bob, odd}},
+			{[]id.User{bob, carol, "@nobody:a.test"}, []id.User{alice, bob, carol, odd}},
+			{[]id.User{"@nobody:a.test"}, nil},
+		} {
+			var got []id.User
+			err := rooms.DB.Read(t.Context(), func(tx *sqldb.Tx) (err error) {
+				got, err = rooms.SharedWith(tx, c.of)
+				return err
+			})
+			slices.Sort(got)
+			slices.Sort(c.want)
+			if err != nil || !slices.Equal(got, c.want) {
+				t.Errorf("with %q: got %q, %v, want %q", c.of, got, err, c.want)
+			}
+		}
+	})
+}

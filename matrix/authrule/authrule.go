@@ -32,6 +32,9 @@ const (
 type Refused struct {
 	Rule   string // the rule's number on the page of the event's room version, such as "5.3.4"
 	Reason string // what was wrong, for people and logs
+
+	// Malformed says that the event's own content is at fault, whoever sends it.
+	Malformed bool
 }
 
 func (r *Refused) Error() string { return "not allowed by rule " + r.Rule + ": " + r.Reason }
@@ -42,6 +45,11 @@ func refuse(group, sub, reason string, args ...any) error {
 		reason = fmt.Sprintf(reason, args...)
 	}
 	return &Refused{Rule: group + sub, Reason: reason}
+}
+
+// malform is refuse for content that nobody could send.
+func malform(group, sub, reason string, args ...any) error {
+	return &Refused{Rule: group + sub, Reason: fmt.Sprintf(reason, args...), Malformed: true}
 }
 
 // check is one run of the rules.

@@ -16,7 +16,7 @@ func (c *check) power(level Level) error {
 	if e.Version().CreatorsPrivileged {
 		for user := range now.users {
 			if c.s.Create.Privileged(user) {
-				return refuse(n.powerMade, "", "%s is a creator of the room and has no level", user)
+				return malform(n.powerMade, "", "%s is a creator of the room and has no level", user)
 			}
 		}
 	}
@@ -77,13 +77,13 @@ func (c *check) malformed(err error) error {
 	m, ok := errors.AsType[*malformedPower](err)
 	switch {
 	case ok && m.part == partUsers:
-		return refuse(c.n.powerUsers, "", "%s", err)
+		return malform(c.n.powerUsers, "", "%s", err)
 	case ok && c.e.Version().IntegerPowerLevels && m.part == partNamed:
-		return refuse(c.n.power, ".1", "%s", err)
+		return malform(c.n.power, ".1", "%s", err)
 	case ok && c.e.Version().IntegerPowerLevels && m.part == partEvents:
-		return refuse(c.n.power, ".2", "%s", err)
+		return malform(c.n.power, ".2", "%s", err)
 	}
-	return refuse(c.n.power, "", "%s", err)
+	return malform(c.n.power, "", "%s", err)
 }
 
 // entry is a level as content has it: comparing two says whether it was added, changed or removed.

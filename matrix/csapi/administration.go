@@ -2,7 +2,7 @@ package csapi
 
 import "freehold.example/matrix/id"
 
-// UserRequest is a request about one user: GET /admin/whois/{userId}, GET /admin/lock/{userId}.
+// UserRequest is a request about one user: GET /admin/whois/{userId}, GET /admin/lock/{userId}, GET /admin/suspend/{userId}.
 type UserRequest struct {
 	User id.User `path:"userID" json:"-"`
 }
@@ -41,6 +41,17 @@ type LockResponse struct {
 	Locked bool `json:"locked"`
 }
 
+// SuspendRequest is PUT /admin/suspend/{userId}.
+type SuspendRequest struct {
+	User      id.User `path:"userID" json:"-"`
+	Suspended *bool   `json:"suspended"`
+}
+
+// SuspendResponse says whether an account is suspended.
+type SuspendResponse struct {
+	Suspended bool `json:"suspended"`
+}
+
 // AccountModeration is the capability m.account_moderation, of administrators alone.
 type AccountModeration struct {
 	Lock    bool `json:"lock"`
@@ -54,6 +65,3 @@ type ThreePIDsRequest struct{}
 type ThreePIDsResponse struct {
 	ThreePIDs []struct{} `json:"threepids"`
 }
-
-// ProtocolsRequest is GET /thirdparty/protocols.
-type ProtocolsRequest struct{}

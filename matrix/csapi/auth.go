@@ -20,8 +20,9 @@ type Auth struct {
 
 // Flow is one way to log in, or the stages of one way through user-interactive authentication.
 type Flow struct {
-	Type   string   `json:"type,omitempty"`
-	Stages []string `json:"stages,omitempty"`
+	Type          string   `json:"type,omitempty"`
+	GetLoginToken bool     `json:"get_login_token,omitempty"` // with m.login.token: POST /login/get_token makes one
+	Stages        []string `json:"stages,omitempty"`
 }
 
 // LoginFlowsRequest is GET /login.
@@ -52,6 +53,17 @@ type LoginResponse struct {
 	RefreshToken string    `json:"refresh_token,omitempty"`
 	ExpiresInMS  int64     `json:"expires_in_ms,omitempty"`
 	HomeServer   id.Server `json:"home_server,omitempty"` // deprecated; old clients still read it
+}
+
+// LoginTokenRequest is POST /login/get_token.
+type LoginTokenRequest struct {
+	Auth *Auth `json:"auth,omitempty"`
+}
+
+// LoginTokenResponse is a token that is good for one login.
+type LoginTokenResponse struct {
+	LoginToken  string `json:"login_token"`
+	ExpiresInMS int64  `json:"expires_in_ms"`
 }
 
 // RefreshRequest is POST /refresh.

@@ -29,6 +29,19 @@ type RenameDeviceRequest struct {
 	Name   *string   `json:"display_name,omitempty"` // nil: unchanged
 }
 
+// RenameDeviceResponse is {}, with 201 for a device that was made.
+type RenameDeviceResponse struct {
+	Made bool `json:"-"`
+}
+
+// Status is that of the answer.
+func (r *RenameDeviceResponse) Status() int {
+	if r.Made {
+		return 201
+	}
+	return 200
+}
+
 // DeleteDeviceRequest is DELETE /devices/{deviceId}.
 type DeleteDeviceRequest struct {
 	Device id.Device `path:"deviceID" json:"-"`

@@ -50,6 +50,9 @@ type PublicRoomsRequest struct {
 	Limit  int       `query:"limit" json:"-"`
 	Since  string    `query:"since" json:"-"`
 	Server id.Server `query:"server" json:"-"`
+
+	Network     string `query:"third_party_instance_id" json:"-"` // instance_id of a protocol's instance
+	AllNetworks bool   `query:"include_all_networks" json:"-"`
 }
 
 // SearchRoomsRequest is POST /publicRooms.
@@ -58,6 +61,9 @@ type SearchRoomsRequest struct {
 	Limit  int        `json:"limit,omitempty"`
 	Since  string     `json:"since,omitempty"`
 	Filter RoomFilter `json:"filter"`
+
+	Network     string `json:"third_party_instance_id,omitempty"` // instance_id of a protocol's instance
+	AllNetworks bool   `json:"include_all_networks,omitempty"`
 }
 
 // RoomFilter chooses among published rooms.

@@ -11,7 +11,9 @@ type SendRequest struct {
 	Room    id.Room         `path:"roomID" json:"-"`
 	Type    string          `path:"type" json:"-"`
 	TxnID   string          `path:"txnID" json:"-"`
-	Content json.RawMessage `body:"raw" json:"-"`
+	Time    *int64          `query:"ts" json:"-"`                       // of application services: milliseconds since 1970
+	Delay   *int64          `query:"org.matrix.msc4140.delay" json:"-"` // milliseconds; nil: send it now
+	Content json.RawMessage `body:"raw,optional" json:"-"`              // optional for a retry with a delay alone
 }
 
 // SetStateRequest is PUT /rooms/{roomId}/state/{eventType}/{stateKey}.
@@ -19,6 +21,8 @@ type SetStateRequest struct {
 	Room     id.Room         `path:"roomID" json:"-"`
 	Type     string          `path:"type" json:"-"`
 	StateKey string          `path:"stateKey" json:"-"`
+	Time     *int64          `query:"ts" json:"-"`                       // of application services: milliseconds since 1970
+	Delay    *int64          `query:"org.matrix.msc4140.delay" json:"-"` // milliseconds; nil: set it now
 	Content  json.RawMessage `body:"raw" json:"-"`
 }
 
@@ -28,6 +32,12 @@ type RedactRequest struct {
 	Event   string          `path:"eventID" json:"-"` // whatever it is: events this server does not have can be redacted
 	TxnID   string          `path:"txnID" json:"-"`
 	Content json.RawMessage `body:"raw,optional" json:"-"`
+}
+
+// SentResponse names the event that was sent, or the one that will be (MSC4140).
+type SentResponse struct {
+	Event   id.Event `json:"event_id,omitempty"`
+	DelayID string   `json:"delay_id,omitempty"`
 }
 
 // EventIDResponse names an event.

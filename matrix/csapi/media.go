@@ -21,3 +21,11 @@ type CreateMediaResponse struct {
 type UploadResponse struct {
 	ContentURI string `json:"content_uri"`
 }
+
+// PreviewRequest is GET /media/preview_url. The moment that "ts" asks for is not heeded: the page of now is shown.
+type PreviewRequest struct {
+	URL string `query:"url,required"`
+}
+
+// Preview is what a page is about, in properties of OpenGraph.
+type Preview map[string]any

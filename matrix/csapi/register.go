@@ -5,6 +5,7 @@ import "freehold.example/matrix/id"
 // RegisterRequest is POST /register.
 type RegisterRequest struct {
 	Kind         string    `query:"kind" json:"-"` // user, or guest
+	Type         string    `json:"type,omitempty"` // m.login.application_service, or nothing
 	Auth         *Auth     `json:"auth,omitempty"`
 	Username     string    `json:"username,omitempty"`
 	Password     string    `json:"password,omitempty"`

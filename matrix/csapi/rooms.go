@@ -38,13 +38,17 @@ type RoomResponse struct {
 // third_party_signed go into the member event.
 type JoinRequest struct {
 	RoomOrAlias string          `path:"roomIDOrAlias" json:"-"`
+	Via         []string        `query:"via" json:"-"`
+	ServerName  []string        `query:"server_name" json:"-"` // the same by its older name
 	Body        json.RawMessage `body:"raw,optional" json:"-"`
 }
 
 // KnockRequest is POST /knock/{roomIdOrAlias}.
 type KnockRequest struct {
-	RoomOrAlias string `path:"roomIDOrAlias" json:"-"`
-	Reason      string `json:"reason,omitempty"`
+	RoomOrAlias string   `path:"roomIDOrAlias" json:"-"`
+	Via         []string `query:"via" json:"-"`
+	ServerName  []string `query:"server_name" json:"-"` // the same by its older name
+	Reason      string   `json:"reason,omitempty"`
 }
 
 // LeaveRequest is POST /rooms/{roomId}/leave and /forget.
@@ -53,11 +57,29 @@ type LeaveRequest struct {
 	Reason string  `json:"reason,omitempty"`
 }
 
-// TargetRequest is POST /rooms/{roomId}/invite, /kick, /ban and /unban.
+// TargetRequest is POST /rooms/{roomId}/kick, /ban and /unban.
 type TargetRequest struct {
 	Room   id.Room `path:"roomID" json:"-"`
 	User   id.User `json:"user_id"`
 	Reason string  `json:"reason,omitempty"`
+}
+
+// InviteRequest is POST /rooms/{roomId}/invite.
+type InviteRequest struct {
+	TargetRequest
+	Medium string `json:"medium,omitempty"` // of a third-party id, in place of a user id
+}
+
+// UpgradeRequest is POST /rooms/{roomId}/upgrade.
+type UpgradeRequest struct {
+	Room               id.Room   `path:"roomID" json:"-"`
+	Version            string    `json:"new_version"`
+	AdditionalCreators []id.User `json:"additional_creators,omitempty"` // besides the caller
+}
+
+// UpgradeResponse names the room that replaces the old one.
+type UpgradeResponse struct {
+	Replacement id.Room `json:"replacement_room"`
 }
 
 // JoinedRoomsRequest is GET /joined_rooms.

@@ -27,13 +27,3 @@ type RoomVersions struct {
 	Default   string            `json:"default"`
 	Available map[string]string `json:"available"` // version -> "stable" or "unstable"
 }
-
-// WellKnownResponse is GET /.well-known/matrix/client: it tells a client where the homeserver of a domain is.
-type WellKnownResponse struct {
-	Homeserver WellKnownHomeserver `json:"m.homeserver"`
-}
-
-// WellKnownHomeserver is the address of a homeserver.
-type WellKnownHomeserver struct {
-	BaseURL string `json:"base_url"`
-}

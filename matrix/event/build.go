@@ -75,6 +75,21 @@ func Build(v *version.Version, d Draft, s Signer) (*Event, error) {
 	return e, nil
 }
 
+// Template is the event that d describes for somebody else to make: without hashes and signatures, and with the server that
+// offers it as its origin (Server-Server API, "Joining Rooms"). It fails with *Invalid.
+func Template(v *version.Version, d Draft, origin id.Server) ([]byte, error) {
+	content, err := d.content(v)
+	if err != nil {
+		return nil, err
+	}
+	b, _, _, err := d.append(nil, v, content)
+	if err != nil {
+		return nil, err
+	}
+	t := canon.AppendString([]byte(`{"origin":`), origin)
+	return append(append(t, ','), b[1:]...), nil
+}
+
 // content is the content in canonical form, with redacts in it where the version has it there.
 func (d *Draft) content(v *version.Version) ([]byte, error) {
 	content, err := canon.Canonical(d.Content, mode(v))

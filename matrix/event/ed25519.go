@@ -14,13 +14,14 @@ import (
 // not in their only encoding, for which libraries disagree about what is valid: the field's main library, libsodium,
 // refuses them, and a server that took them could be made to see another room than the rest.
 func VerifyEd25519(pub ed25519.PublicKey, message, signature []byte) bool {
-	if len(pub) != ed25519.PublicKeySize || len(signature) != ed25519.SignatureSize {
-		return false
-	}
-	if !canonicalPoint(pub) || smallOrder(pub) || smallOrder(signature[:32]) {
+	if !soundKey(pub) || len(signature) != ed25519.SignatureSize || smallOrder(signature[:32]) {
 		return false
 	}
 	return ed25519.Verify(pub, message, signature)
+}
+
+func soundKey(pub ed25519.PublicKey) bool {
+	return len(pub) == ed25519.PublicKeySize && canonicalPoint(pub) && !smallOrder(pub)
 }
 
 // canonicalPoint says whether the y coordinate is below 2^255-19.

@@ -7,8 +7,9 @@ import (
 
 // Limits of an event (Client-Server API, "Size limits"; the PDU schemas of the room versions).
 const (
+	// limit: one event | %b | 413
 	MaxSize   = 65536 // bytes of the whole event in canonical JSON, signatures included, unsigned not
-	MaxString = 255   // bytes of type and state_key; identifiers have id.MaxLength
+	MaxString = 255   // bytes of type and state_key, or code points (version.CodePointLimits); identifiers have id.MaxLength
 	MaxAuth   = 10    // entries of auth_events
 	MaxPrev   = 20    // entries of prev_events
 

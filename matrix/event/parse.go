@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"strings"
+	"unicode/utf8"
 
 	"freehold.example/matrix/canon"
 	"freehold.example/matrix/id"
@@ -159,11 +160,11 @@ func (e *Event) members(dst []canon.Member) []canon.Member {
 func (e *Event) read(f *fields) error {
 	v := e.version
 	var err error
-	if e.typ, err = shortString("type", f.typ); err != nil {
+	if e.typ, err = shortString(v, "type", f.typ); err != nil {
 		return err
 	}
 	if f.stateKey != nil {
-		key, err := shortString("state_key", f.stateKey)
+		key, err := shortString(v, "state_key", f.stateKey)
 		if err != nil {
 			return err
 		}
@@ -223,12 +224,16 @@ func (e *Event) read(f *fields) error {
 }
 
 // shortString reads type or state_key. NUL is refused: PostgreSQL cannot keep it, and no server of the field can both.
-func shortString(name string, value []byte) (string, error) {
+func shortString(v *version.Version, name string, value []byte) (string, error) {
 	s, ok := canon.String(value)
+	size := len(s)
+	if v.CodePointLimits {
+		size = utf8.RuneCountInString(s)
+	}
 	switch {
 	case !ok:
 		return "", invalid("%s: not a string", name)
-	case len(s) > MaxString:
+	case size > MaxString:
 		return "", tooLarge("%s: %d bytes", name, len(s))
 	case strings.IndexByte(s, 0) >= 0:
 		return "", invalid("%s: has a NUL", name)

@@ -27,7 +27,12 @@ const algorithm = "ed25519:"
 // Verify checks the signature that server made with one of its keys. Whether the key was valid at the event's time
 // (version.EnforceKeyValidity), and whose signatures the event needs, is for the caller.
 func (e *Event) Verify(server id.Server, key id.Key, pub ed25519.PublicKey) error {
-	return verify(e.signedForm(), canon.Get(e.bytes, "signatures"), string(server), key, pub)
+	return e.VerifyBy(server, key, func(message, signature []byte) bool { return VerifyEd25519(pub, message, signature) })
+}
+
+// VerifyBy is Verify with what checks the signature in the place of the public key.
+func (e *Event) VerifyBy(server id.Server, key id.Key, valid func(message, signature []byte) bool) error {
+	return verify(e.signedForm(), canon.Get(e.bytes, "signatures"), string(server), key, valid)
 }
 
 // Signatures are the servers that signed the event and the ed25519 keys they did it with. Other algorithms and names
@@ -84,7 +89,11 @@ func (e *Event) Signers() []id.Server {
 
 // Sign returns the event with one more signature, or with the signer's earlier one under the same key replaced.
 func (e *Event) Sign(s Signer) (*Event, error) {
-	signature := sign(e.signedForm(), s)
+	return e.WithSignature(s.Server, s.Key, sign(e.signedForm(), s))
+}
+
+// WithSignature returns the event with a signature that somebody else has made, in base64, which is not looked at.
+func (e *Event) WithSignature(server id.Server, key id.Key, signature string) (*Event, error) {
 	var space [typicalMembers]canon.Member
 	members := e.members(space[:0])
 	n := *e
@@ -96,7 +105,7 @@ func (e *Event) Sign(s Signer) (*Event, error) {
 		}
 		if string(m.Key()) == "signatures" {
 			n.bytes = append(n.bytes, `"signatures":`...)
-			n.bytes = appendSignatures(n.bytes, m.Value(), string(s.Server), s.Key, signature)
+			n.bytes = appendSignatures(n.bytes, m.Value(), string(server), key, signature)
 			continue
 		}
 		n.bytes = append(n.bytes, m.Raw()...)
@@ -150,7 +159,7 @@ func VerifyJSON(object []byte, entity string, key id.Key, pub ed25519.PublicKey)
 		return fmt.Errorf("%w: %w", ErrSignature, err)
 	}
 	bare, signatures := withoutSignatures(members)
-	return verify(bare, signatures, entity, key, pub)
+	return verify(bare, signatures, entity, key, func(message, signature []byte) bool { return VerifyEd25519(pub, message, signature) })
 }
 
 // withoutSignatures splits an object into what is signed and the value of signatures.
@@ -245,7 +254,7 @@ func checkSignatures(signatures []byte) error {
 }
 
 // verify checks entity's signature of message.
-func verify(message, signatures []byte, entity string, key id.Key, pub ed25519.PublicKey) error {
+func verify(message, signatures []byte, entity string, key id.Key, valid func(message, signature []byte) bool) error {
 	if !strings.HasPrefix(string(key), algorithm) {
 		return fmt.Errorf("%w: the algorithm of key %s is not known", ErrSignature, key)
 	}
@@ -258,7 +267,7 @@ func verify(message, signatures []byte, entity string, key id.Key, pub ed25519.P
 	if err != nil {
 		return fmt.Errorf("%w: by %s with key %s: %w", ErrSignature, entity, key, err)
 	}
-	if !VerifyEd25519(pub, message, signature) {
+	if !valid(message, signature) {
 		return fmt.Errorf("%w: wrong one by %s with key %s", ErrSignature, entity, key)
 	}
 	return nil

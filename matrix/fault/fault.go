@@ -31,6 +31,9 @@ const (
 	Unknown                  Code = "M_UNKNOWN"
 	Unauthorized             Code = "M_UNAUTHORIZED"
 	UserDeactivated          Code = "M_USER_DEACTIVATED"
+	UnknownDevice            Code = "M_UNKNOWN_DEVICE"
+	URLNotSet                Code = "M_URL_NOT_SET"
+	BadStatus                Code = "M_BAD_STATUS"
 	UserInUse                Code = "M_USER_IN_USE"
 	InvalidUsername          Code = "M_INVALID_USERNAME"
 	RoomInUse                Code = "M_ROOM_IN_USE"
@@ -39,6 +42,7 @@ const (
 	IncompatibleRoomVersion  Code = "M_INCOMPATIBLE_ROOM_VERSION"
 	BadState                 Code = "M_BAD_STATE"
 	GuestAccessForbidden     Code = "M_GUEST_ACCESS_FORBIDDEN"
+	InviteBlocked            Code = "M_INVITE_BLOCKED"
 	MissingParam             Code = "M_MISSING_PARAM"
 	InvalidParam             Code = "M_INVALID_PARAM"
 	TooLarge                 Code = "M_TOO_LARGE"
@@ -58,6 +62,9 @@ const (
 	ConnectionFailed         Code = "M_CONNECTION_FAILED"
 	ConnectionTimeout        Code = "M_CONNECTION_TIMEOUT"
 	CannotLeaveServerNotices Code = "M_CANNOT_LEAVE_SERVER_NOTICE_ROOM"
+	ThreePIDDenied           Code = "M_THREEPID_DENIED"
+	ThreePIDNotFound         Code = "M_THREEPID_NOT_FOUND"
+	ThreePIDNotSupported     Code = "M_THREEPID_MEDIUM_NOT_SUPPORTED"
 	KeyTooLarge              Code = "M_KEY_TOO_LARGE"
 	ProfileTooLarge          Code = "M_PROFILE_TOO_LARGE"
 )
@@ -72,6 +79,7 @@ var status = map[Code]int{
 	UserSuspended:         http.StatusForbidden,
 	UserDeactivated:       http.StatusForbidden,
 	GuestAccessForbidden:  http.StatusForbidden,
+	InviteBlocked:         http.StatusForbidden,
 	ResourceLimitExceeded: http.StatusForbidden,
 	UserLimitExceeded:     http.StatusForbidden,
 	WrongRoomKeysVersion:  http.StatusForbidden,
@@ -82,9 +90,11 @@ var status = map[Code]int{
 	TooLarge:              http.StatusRequestEntityTooLarge,
 	CannotOverwriteMedia:  http.StatusConflict,
 	NotYetUploaded:        http.StatusGatewayTimeout,
+	BadStatus:             http.StatusBadGateway,
 	ConnectionFailed:      http.StatusBadGateway,
 	ConnectionTimeout:     http.StatusGatewayTimeout,
 
+	ThreePIDDenied:           http.StatusForbidden,
 	CannotLeaveServerNotices: http.StatusForbidden,
 }
 

@@ -152,17 +152,19 @@ func result(k Kind, rule string, actions []byte) Result {
 type op uint8
 
 const (
-	opNever     op = iota // unknown or malformed
-	opGlob                // a property matches a pattern as a whole
-	opWord                // content.body has a match of a pattern at word boundaries
-	opIs                  // a property is exactly a value
-	opContains            // a list has exactly a value
-	opMembers             // the number of members compares
-	opPower               // the sender may notify so many
-	opName                // content.body has the user's display name
-	opUserName            // content.body has the local part of the user's id
-	opUserState           // the state key is the user's id
-	opMentioned           // m.mentions has the user's id
+	opNever        op = iota // unknown or malformed
+	opGlob                   // a property matches a pattern as a whole
+	opWord                   // content.body has a match of a pattern at word boundaries
+	opIs                     // a property is exactly a value
+	opContains               // a list has exactly a value
+	opMembers                // the number of members compares
+	opPower                  // the sender may notify so many
+	opName                   // content.body has the user's display name
+	opUserName               // content.body has the local part of the user's id
+	opUserState              // the state key is the user's id
+	opMentioned              // m.mentions has the user's id
+	opSubscribed             // the event is in a thread, to which the user has subscribed
+	opUnsubscribed           // it is in another
 )
 
 func (o op) personal() bool { return o >= opName }
@@ -213,16 +215,26 @@ func compileCondition(v []byte, isDefault bool) condition {
 		if hasKey {
 			return condition{op: opPower, key: key}
 		}
+	case threadSubscription:
+		switch string(canon.Get(v, "subscribed")) {
+		case "true":
+			return condition{op: opSubscribed}
+		case "false":
+			return condition{op: opUnsubscribed}
+		}
 	}
 	return condition{}
 }
+
+// threadSubscription is the kind of the condition of MSC4306.
+const threadSubscription = "io.element.msc4306.thread_subscription"
 
 // known says whether the condition is of a kind that this server knows.
 func known(v []byte) bool {
 	kind, _ := canon.String(canon.Get(v, "kind"))
 	switch kind {
 	case "event_match", "event_property_is", "event_property_contains", "contains_display_name", "room_member_count",
-		"sender_notification_permission":
+		"sender_notification_permission", threadSubscription:
 		return true
 	}
 	return false
@@ -290,4 +302,5 @@ func memberCondition(is string) condition {
 type Reader struct {
 	User        id.User
 	DisplayName string // in the room; "" for none
+	Subscribed  bool   // to the thread that the event is in
 }

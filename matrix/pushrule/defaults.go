@@ -33,7 +33,9 @@ const (
 //
 //   - the three rules that look for mentions in the text, removed from the specification in v1.17, in the places they
 //     had in v1.16, because clients still send messages without m.mentions;
-//   - the rules for polls of MSC3930.
+//   - the rules for polls of MSC3930;
+//   - those for threads of MSC4306. They are off until a client turns them on: with them a thread is silent until it is
+//     subscribed to, and the users of clients that cannot do that would miss what they are written.
 var defaults = [kinds][]defaultRule{
 	Override: {
 		{id: ".m.rule.master", off: true, first: true, conditions: `[]`, actions: silent},
@@ -56,6 +58,10 @@ var defaults = [kinds][]defaultRule{
 	},
 	Content: {
 		{id: ".m.rule.contains_user_name", legacy: true, pattern: "$LOCALPART", actions: loud},
+	},
+	PostContent: {
+		{id: ".io.element.msc4306.rule.unsubscribed_thread", off: true, conditions: `[{"kind":"` + threadSubscription + `","subscribed":false}]`, actions: silent},
+		{id: ".io.element.msc4306.rule.subscribed_thread", off: true, conditions: `[{"kind":"` + threadSubscription + `","subscribed":true}]`, actions: sound},
 	},
 	Underride: {
 		{id: ".m.rule.call", conditions: `[` + isType("m.call.invite") + `]`, actions: ring},

@@ -11,13 +11,15 @@ import (
 
 // What a user may have. Together they bound what one event can cost to evaluate for one user: some milliseconds.
 const (
-	MaxRules      = 500      // own rules, all kinds together
-	maxRuleID     = 255      // bytes
-	maxRuleBytes  = 16 << 10 // of a rule
-	maxConditions = 20       // of a rule
-	maxPattern    = 256      // bytes
-	maxActions    = 20       // of a rule
-	maxCostly     = 50       // patterns with a ? in all rules
+	// limit: push rules of one user | %d of at most 16 KiB, 256 KiB in all | refused
+	MaxRules      = 500       // own rules, all kinds together
+	maxRuleID     = 255       // bytes
+	maxRuleBytes  = 16 << 10  // of a rule
+	maxConditions = 20        // of a rule
+	maxPattern    = 256       // bytes
+	maxActions    = 20        // of a rule
+	maxCostly     = 50        // patterns with a ? in all rules
+	maxBytes      = 256 << 10 // of all that a user has changed; less than maxStored
 )
 
 // Put adds a rule of the user's own, or gives one a new meaning. body is the rule as in the request: actions, and
@@ -29,6 +31,8 @@ func (s *Ruleset) Put(k Kind, rule, before, after string, body []byte) (*Ruleset
 		return nil, notFound()
 	}
 	switch {
+	case k == PostContent:
+		return nil, fault.New(fault.InvalidParam, "Rules of the kind postcontent are the server's")
 	case rule == "" || len(rule) > maxRuleID:
 		return nil, fault.New(fault.InvalidParam, "A rule id has 1 to 255 bytes")
 	case rule[0] == '.':
@@ -75,6 +79,9 @@ func (s *Ruleset) check() error {
 			costly += strings.Count(string(r.Conditions), "?") + strings.Count(r.Pattern, "?")
 		}
 	}
+	if s.Size() > maxBytes {
+		return fault.Newf(fault.TooLarge, "Push rules have %d bytes at most", maxBytes)
+	}
 	if n > MaxRules {
 		return fault.Newf(fault.InvalidParam, "There can be %d push rules", MaxRules)
 	}
@@ -82,6 +89,20 @@ func (s *Ruleset) check() error {
 		return fault.Newf(fault.InvalidParam, "There can be %d question marks in the patterns of push rules", maxCostly)
 	}
 	return nil
+}
+
+// Size is about how many bytes the rules take.
+func (s *Ruleset) Size() (n int) {
+	const each = 64 // for names and punctuation
+	for k := range kinds {
+		for _, r := range s.own[k] {
+			n += each + len(r.ID) + len(r.Actions) + len(r.Conditions) + len(r.Pattern)
+		}
+		for _, c := range s.changed[k] {
+			n += each + len(c.id) + len(c.actions)
+		}
+	}
+	return n
 }
 
 // Delete removes one of the user's own rules. Default rules cannot be deleted, only disabled. Errors are faults.
@@ -122,7 +143,7 @@ func (s *Ruleset) edit(k Kind, rule string, own func(*Rule), changed func(*chang
 	t := s.clone()
 	if i := t.index(k, rule); i >= 0 {
 		own(&t.own[k][i])
-		return t, nil
+		return t, t.check()
 	}
 	if findDefault(k, rule) == nil {
 		return nil, notFound()
@@ -133,7 +154,7 @@ func (s *Ruleset) edit(k Kind, rule string, own func(*Rule), changed func(*chang
 		t.changed[k] = append(t.changed[k], change{id: rule})
 	}
 	changed(&t.changed[k][i])
-	return t, nil
+	return t, t.check()
 }
 
 // CopyRoom gives the room to the rule that the room from has, as after an upgrade. ok is false when there is none, or to

@@ -11,6 +11,7 @@ type Occasion struct {
 	Members     int              // joined members
 	SenderLevel int64            // the sender's power level; a version 12 creator's is math.MaxInt64
 	Levels      map[string]int64 // notifications of m.room.power_levels; what is missing is 50
+	Thread      bool             // the event is in a thread
 }
 
 // defaultNotifyLevel is the power it takes to notify a room where m.room.power_levels does not say.
@@ -28,7 +29,7 @@ func (p *Program) On(e *Event, o Occasion) *Ready {
 	r := &Ready{event: e}
 	for i := range p.rules {
 		c := &p.rules[i]
-		if c.legacy && e.mentions || !e.possible(c.personal) || !e.all(c.static, &o) {
+		if c.legacy && e.mentions || !e.possible(c.personal, &o) || !e.all(c.static, &o) {
 			continue
 		}
 		r.rules = append(r.rules, c)
@@ -50,6 +51,43 @@ func (r *Ready) For(u Reader) Result {
 		}
 	}
 	return Result{}
+}
+
+// Silent says whether nobody hears of the event, whoever asks.
+func (r *Ready) Silent() bool {
+	for _, c := range r.rules {
+		if c.result.Notify {
+			return false
+		}
+	}
+	return true
+}
+
+// Quiet says whether nobody hears of the event on any occasion, outside of threads. It may say no of one that is quiet.
+func (p *Program) Quiet(e *Event) bool {
+	for i := range p.rules {
+		c := &p.rules[i]
+		if c.legacy && e.mentions || !e.possible(c.personal, &Occasion{}) {
+			continue
+		}
+		always, never := len(c.personal) == 0, false
+		for k := range c.static {
+			switch on := &c.static[k]; {
+			case on.op == opMembers || on.op == opPower: // who knows
+				always = false
+			case !e.holds(on, nil):
+				never = true
+			}
+		}
+		switch {
+		case never:
+		case c.result.Notify:
+			return false
+		case always:
+			return true
+		}
+	}
+	return true
 }
 
 // Evaluate is On and For in one, for a program that one user has.
@@ -106,7 +144,7 @@ func (f *field) holds(c *condition) bool {
 }
 
 // possible says whether conditions could hold for anybody.
-func (e *Event) possible(conditions []condition) bool {
+func (e *Event) possible(conditions []condition, o *Occasion) bool {
 	for i := range conditions {
 		switch conditions[i].op {
 		case opName, opUserName:
@@ -119,6 +157,10 @@ func (e *Event) possible(conditions []condition) bool {
 			}
 		case opUserState:
 			if e.stateKey == "" {
+				return false
+			}
+		case opSubscribed, opUnsubscribed:
+			if !o.Thread {
 				return false
 			}
 		default: // the same for all: holds decides
@@ -140,6 +182,10 @@ func (e *Event) allPersonal(conditions []condition, u *Reader) bool {
 			_, ok = e.mentioned[string(u.User)]
 		case opUserState:
 			ok = e.stateKey == u.User
+		case opSubscribed:
+			ok = u.Subscribed
+		case opUnsubscribed:
+			ok = !u.Subscribed
 		default: // not personal
 		}
 		if !ok {

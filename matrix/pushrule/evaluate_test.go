@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"freehold.example/matrix/canon"
+	"freehold.example/matrix/fault"
 	"freehold.example/matrix/id"
 )
 
@@ -216,6 +217,66 @@ func TestKindsInOrder(t *testing.T) {
 	}
 	if got := matched(); got != ".m.rule.master" {
 		t.Errorf("got %s, want master before all", got)
+	}
+}
+
+// TestThreads: what a user who has turned the rules of MSC4306 on hears of threads.
+func TestThreads(t *testing.T) {
+	on := new(Ruleset)
+	if on.Threads() {
+		t.Error("the rules are on before they are turned on")
+	}
+	for _, rule := range []string{"unsubscribed_thread", "subscribed_thread"} {
+		var err error
+		if on, err = on.SetEnabled(PostContent, ".io.element.msc4306.rule."+rule, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	muted, err := on.Put(Room, "!room:example.org", "", "", []byte(`{"actions":[]}`))
+	if err != nil || !muted.Threads() {
+		t.Fatalf("got %v (%v), want a ruleset that looks at threads", muted.Threads(), err)
+	}
+	keyword, err := on.Put(Content, "tea", "", "", []byte(`{"actions":["notify"],"pattern":"tea"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := new(Ruleset).Put(Override, "mine", "", "", []byte(`{"actions":["notify"],"conditions":[{"kind":"io.element.msc4306.thread_subscription","subscribed":true}]}`))
+	if err != nil || !own.Threads() {
+		t.Fatalf("got %v (%v), want a ruleset that looks at threads", own.Threads(), err)
+	}
+	const unsubscribed, subscribed = ".io.element.msc4306.rule.unsubscribed_thread ", ".io.element.msc4306.rule.subscribed_thread ns"
+	for _, tt := range []struct {
+		name               string
+		rules              *Ruleset
+		thread, subscribed bool
+		want               string
+	}{
+		{"off", new(Ruleset), true, false, ".m.rule.message n"},
+		{"main", on, false, false, ".m.rule.message n"},
+		{"unsubscribed", on, true, false, unsubscribed},
+		{"subscribed", on, true, true, subscribed},
+		{"subscribed in a muted room", muted, true, true, subscribed},
+		{"main of a muted room", muted, false, true, "!room:example.org "},
+		{"keyword", keyword, true, false, "tea n"},
+		{"own", own, true, true, "mine n"},
+		{"own, unsubscribed", own, true, false, ".m.rule.message n"},
+	} {
+		o := Occasion{Members: 3, Thread: tt.thread}
+		r := tt.rules.Compile().Evaluate(message(t, `{"body":"tea time"}`), o, Reader{User: alice, Subscribed: tt.subscribed})
+		if got := show(r); got != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
+		}
+	}
+	if _, err := on.Put(PostContent, "mine", "", "", []byte(`{"actions":[]}`)); !fault.Is(err, fault.InvalidParam) {
+		t.Errorf("a rule of one's own: got %v, want it refused", err)
+	}
+	stored, err := Parse(muted.Stored())
+	if err != nil || string(stored.Stored()) != string(muted.Stored()) {
+		t.Errorf("got %s (%v), want %s", stored.Stored(), err, muted.Stored())
+	}
+	foreign, err := Parse([]byte(`{"postcontent":[{"rule_id":"mine","actions":["notify"]}]}`))
+	if err != nil || foreign.Stored() != nil {
+		t.Errorf("got %s (%v), want nothing of a rule that cannot be", foreign.Stored(), err)
 	}
 }
 

@@ -144,7 +144,7 @@ func TestNoPatternIsSlow(t *testing.T) {
 			begin := time.Now()
 			g.match(in)
 			g.within(&text{s: in})
-			if took := time.Since(begin); took > 2*time.Second { // some ms, on a machine that does nothing else
+			if took := time.Since(begin); took > 20*time.Second { // some ms, on a machine that does nothing else; without bound it is for ever
 				t.Errorf("%.20s: took %s", pattern, took)
 			}
 		}

@@ -7,6 +7,7 @@
 package pushrule
 
 import (
+	"bytes"
 	"slices"
 
 	"freehold.example/matrix/canon"
@@ -21,6 +22,7 @@ type Kind uint8
 const (
 	Override Kind = iota
 	Content
+	PostContent // of MSC4306: the server's rules about threads, no user's own
 	Room
 	Sender
 	Underride
@@ -28,7 +30,7 @@ const (
 	kinds
 )
 
-var kindNames = [kinds]string{"override", "content", "room", "sender", "underride"}
+var kindNames = [kinds]string{"override", "content", "postcontent", "room", "sender", "underride"}
 
 // String is the kind as it stands in paths and rulesets.
 func (k Kind) String() string {
@@ -52,7 +54,7 @@ type Rule struct {
 	Default    bool // one of the server's, not the user's own
 	Enabled    bool
 	Actions    []byte // canonical JSON array, as it was given
-	Conditions []byte // canonical JSON array; for override and underride only
+	Conditions []byte // canonical JSON array; for override, postcontent and underride only
 	Pattern    string // for content only
 }
 
@@ -60,7 +62,7 @@ type Rule struct {
 func (r *Rule) Append(dst []byte, k Kind) []byte {
 	dst = append(dst, `{"actions":`...)
 	dst = append(dst, r.Actions...)
-	if k == Override || k == Underride {
+	if k == Override || k == PostContent || k == Underride {
 		dst = append(append(dst, `,"conditions":`...), r.Conditions...)
 	}
 	dst = appendBool(append(dst, `,"default":`...), r.Default)
@@ -91,6 +93,24 @@ type change struct {
 	id      string
 	enabled *bool
 	actions []byte // nil for as they are
+}
+
+// Threads says whether it may make a difference which threads the user has subscribed to: Occasion.Thread and
+// Reader.Subscribed are looked at only then.
+func (s *Ruleset) Threads() bool {
+	for k := range kinds {
+		for _, c := range s.changed[k] {
+			if k == PostContent && c.enabled != nil && *c.enabled {
+				return true
+			}
+		}
+		for i := range s.own[k] {
+			if s.own[k][i].Enabled && bytes.Contains(s.own[k][i].Conditions, []byte(threadSubscription)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Rules are all rules of a kind as this user sees them, most important first: the master rule, her own, the defaults.
@@ -163,7 +183,7 @@ func (s *Ruleset) Global(user id.User) []byte { return s.append(nil, user) }
 
 func (s *Ruleset) append(dst []byte, user id.User) []byte {
 	dst = append(dst, '{')
-	for _, k := range []Kind{Content, Override, Room, Sender, Underride} { // canonical order
+	for _, k := range []Kind{Content, Override, PostContent, Room, Sender, Underride} { // canonical order
 		if k != Content {
 			dst = append(dst, ',')
 		}

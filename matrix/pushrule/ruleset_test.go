@@ -44,7 +44,8 @@ func TestDefaultsInOrder(t *testing.T) {
 			".m.rule.tombstone", ".m.rule.reaction", ".m.rule.room.server_acl", ".m.rule.suppress_edits",
 			".org.matrix.msc3930.rule.poll_response",
 		},
-		Content: {".m.rule.contains_user_name"},
+		Content:     {".m.rule.contains_user_name"},
+		PostContent: {".io.element.msc4306.rule.unsubscribed_thread", ".io.element.msc4306.rule.subscribed_thread"},
 		Underride: {
 			".m.rule.call", ".m.rule.encrypted_room_one_to_one", ".m.rule.room_one_to_one",
 			".org.matrix.msc3930.rule.poll_start_one_to_one", ".org.matrix.msc3930.rule.poll_end_one_to_one",
@@ -246,6 +247,33 @@ func TestCaps(t *testing.T) {
 	s.own[Room] = make([]Rule, MaxRules)
 	if _, err = s.Put(Content, "x", "", "", []byte(`{"actions":[],"pattern":"a"}`)); !fault.Is(err, fault.InvalidParam) {
 		t.Errorf("got %v, want a refusal", err)
+	}
+}
+
+// All that can be put can be read back: it stays within maxBytes, whatever the edit.
+func TestBytesAreBounded(t *testing.T) {
+	big := strings.Repeat("x", 15<<10)
+	s := new(Ruleset)
+	var err error
+	n := 0
+	for ; err == nil && n < 100; n++ {
+		var next *Ruleset
+		body := []byte(`{"actions":[],"conditions":[{"kind":"none","x":"` + big + `"}]}`)
+		if next, err = s.Put(Override, strconv.Itoa(n), "", "", body); err == nil {
+			s = next
+		}
+	}
+	if !fault.Is(err, fault.TooLarge) || s.Size() > maxBytes || n < 10 {
+		t.Errorf("after %d rules of %d bytes: %v", n, s.Size(), err)
+	}
+	actions := []byte(`[{"set_tweak":"` + big + `"}]`)
+	for _, rule := range []string{"0", ".m.rule.master"} {
+		if _, err := s.SetActions(Override, rule, actions); !fault.Is(err, fault.TooLarge) {
+			t.Errorf("actions of %s: got %v, want a refusal", rule, err)
+		}
+	}
+	if _, err := Parse(s.Stored()); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -2,7 +2,6 @@ package pushrule
 
 import (
 	"bytes"
-	"slices"
 
 	"freehold.example/matrix/canon"
 	"freehold.example/matrix/fault"
@@ -67,6 +66,9 @@ func (s *Ruleset) parseKind(k Kind, list []byte) error {
 				return err
 			}
 			continue
+		}
+		if k == PostContent {
+			continue // no user has rules of her own there
 		}
 		r, err := parseRule(k, v)
 		if err != nil {
@@ -144,6 +146,10 @@ func (c *change) append(dst []byte) []byte {
 
 // untouched says that the user has changed nothing.
 func (s *Ruleset) untouched() bool {
-	empty := func(k Kind) bool { return len(s.own[k])+len(s.changed[k]) == 0 }
-	return !slices.ContainsFunc([]Kind{Override, Content, Room, Sender, Underride}, func(k Kind) bool { return !empty(k) })
+	for k := range kinds {
+		if len(s.own[k])+len(s.changed[k]) > 0 {
+			return false
+		}
+	}
+	return true
 }

@@ -39,6 +39,9 @@ type Version struct {
 	StrictJSON bool
 	// MaxDepth is the largest depth: 2^63-1, or 2^53-1 where StrictJSON holds (v6, "Event format").
 	MaxDepth int64
+	// CodePointLimits: type and state_key are measured in code points, not in bytes (v1 to v10: not as the specification has
+	// it, but as the field's servers have done, whose events are in the rooms).
+	CodePointLimits bool
 	// RoomIDIsCreateHash: the room id is the create event's id with the sigil !; the create event has no room_id; and it
 	// is not among any event's auth_events (v12, "Event format" and auth rules 1.2, 2, 3.2).
 	RoomIDIsCreateHash bool

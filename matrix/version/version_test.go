@@ -17,7 +17,7 @@ var since = map[string][2]int{
 	"RedactKeepsAllow": {8, 12}, "RedactKeepsAuthorisedVia": {9, 12}, "UpdatedRedaction": {11, 12},
 	"SpecialCaseAliasesAuth": {1, 5}, "RedactionAuthRule": {1, 2}, "NotificationsPowerChecked": {6, 12}, "KnockRule": {7, 12},
 	"RestrictedJoin": {8, 12}, "KnockRestricted": {10, 12}, "IntegerPowerLevels": {10, 12}, "FloatPowerLevels": {1, 5},
-	"ImplicitCreator": {11, 12}, "CreatorsPrivileged": {12, 12},
+	"ImplicitCreator": {11, 12}, "CreatorsPrivileged": {12, 12}, "CodePointLimits": {1, 10},
 }
 
 func TestFlags(t *testing.T) {

@@ -60,7 +60,8 @@ func routes(t *testing.T) (list [][2]string) {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(string(text)) {
-		if m := routeRow.FindStringSubmatch(line); m != nil {
+		// What servers ask is signed, and attacked in server/siege_test.go.
+		if m := routeRow.FindStringSubmatch(line); m != nil && !strings.HasPrefix(m[2], "/_matrix/federation/") && !strings.HasPrefix(m[2], "/_matrix/key/") {
 			list = append(list, [2]string{m[1], m[2]})
 		}
 	}

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -270,4 +271,124 @@ func TestRoomsThatCannotBe(t *testing.T) {
 			t.Errorf("%v: got %s, want %s", c.body, a.raw, c.errcode)
 		}
 	}
+}
+
+// Beyond the lines: what else a room can be made with.
+func TestCreateInFull(t *testing.T) {
+	alice, bob, carol := newUser(t), newUser(t), newUser(t)
+	club := alice.publicRoom()
+	t.Run("is_direct", func(t *testing.T) {
+		room := alice.createRoom(obj{"preset": "trusted_private_chat", "is_direct": true, "invite": list{bob.id, bob.id, carol.id}})
+		for _, u := range []*user{bob, carol} {
+			invite := alice.state(room, "m.room.member", u.id).ok()
+			if invite.str("membership") != "invite" || !invite.flag("is_direct") {
+				t.Errorf("got %s", invite.raw)
+			}
+			own := u.sync("", nil).invited(room).at("invite_state", "events").find("m.room.member", u.id)
+			if !own.flag("content", "is_direct") {
+				t.Errorf("the invitation that is synced: %v", own)
+			}
+		}
+		n := 0
+		for _, e := range alice.sync("", obj{"room": obj{"timeline": obj{"limit": 50}}}).timeline(room).list() {
+			if e.str("type") == "m.room.member" && e.str("state_key") == bob.id {
+				n++
+			}
+		}
+		if n != 1 {
+			t.Errorf("who is named twice is invited %d times", n)
+		}
+		room = alice.createRoom(obj{"invite": list{bob.id}})
+		if got := alice.state(room, "m.room.member", bob.id).ok(); got.has("is_direct") {
+			t.Errorf("got %s", got.raw)
+		}
+	})
+	t.Run("type and encryption", func(t *testing.T) {
+		room := alice.createRoom(obj{"creation_content": obj{"type": "m.space", "com.example": list{1, "a"}}, "initial_state": list{
+			obj{"type": "m.room.encryption", "state_key": "", "content": obj{"algorithm": "m.megolm.v1.aes-sha2"}},
+		}})
+		create := alice.state(room, "m.room.create", "").ok()
+		if create.str("type") != "m.space" || !create.at("com.example").equals(list{1, "a"}) {
+			t.Errorf("got %s", create.raw)
+		}
+		if got := alice.state(room, "m.room.encryption", "").ok().str("algorithm"); got != "m.megolm.v1.aes-sha2" {
+			t.Errorf("got algorithm %q", got)
+		}
+	})
+	t.Run("restricted", func(t *testing.T) {
+		for _, r := range []string{"restricted", "knock_restricted"} {
+			room := alice.createRoom(rule(r, club))
+			carol.post(path("/v3/rooms", room, "join"), nil).fails(403, "M_FORBIDDEN")
+			bob.join(club)
+			bob.join(room)
+			if got := alice.state(room, "m.room.member", bob.id).ok().str("join_authorised_via_users_server"); got != alice.id {
+				t.Errorf("%s: authorised by %q", r, got)
+			}
+		}
+	})
+	t.Run("presets", func(t *testing.T) {
+		for preset, want := range map[string][3]string{
+			"private_chat": {"invite", "shared", "can_join"}, "trusted_private_chat": {"invite", "shared", "can_join"},
+			"public_chat": {"public", "shared", ""},
+		} {
+			room := alice.createRoom(obj{"preset": preset})
+			got := [3]string{
+				alice.state(room, "m.room.join_rules", "").str("join_rule"),
+				alice.state(room, "m.room.history_visibility", "").str("history_visibility"),
+				alice.state(room, "m.room.guest_access", "").str("guest_access"),
+			}
+			if got != want {
+				t.Errorf("%s: got %v, want %v", preset, got, want)
+			}
+		}
+	})
+	t.Run("by third-party id", func(t *testing.T) {
+		by := obj{"id_server": "id.example", "id_access_token": "x", "medium": "email", "address": "a@example.org"}
+		alice.post("/v3/createRoom", obj{"invite_3pid": list{by}}).fails(403)
+		alice.post(path("/v3/rooms", club, "invite"), by).fails(403)
+	})
+	t.Run("too many", func(t *testing.T) {
+		invite := list{}
+		for i := range 101 {
+			invite = append(invite, fmt.Sprintf("@nobody%d:%s", i, alice.server()))
+		}
+		alice.post("/v3/createRoom", obj{"invite": invite}).fails(400, "M_INVALID_PARAM")
+		alice.post("/v3/createRoom", obj{"invite": invite[1:]}).ok()
+		state := list{}
+		for i := range 1100 {
+			state = append(state, obj{"type": "com.example", "state_key": fmt.Sprint(i), "content": obj{}})
+		}
+		alice.post("/v3/createRoom", obj{"initial_state": state}).fails(413, "M_TOO_LARGE")
+		alice.post("/v3/createRoom", obj{"initial_state": list{obj{"type": "com.example"}}}).fails(400, "M_BAD_JSON")
+	})
+	t.Run("reasons", func(t *testing.T) {
+		room := alice.publicRoom()
+		bob.join(room)
+		alice.post(path("/v3/rooms", room, "invite"), obj{"user_id": carol.id, "reason": "come in"}).ok()
+		if got := carol.sync("", nil).invited(room).at("invite_state", "events").find("m.room.member", carol.id).str("content", "reason"); got != "come in" {
+			t.Errorf("invite: got %q", got)
+		}
+		for _, c := range []struct {
+			do     func() *answer
+			of     *user
+			reason string
+		}{
+			{func() *answer { return carol.post(path("/v3/rooms", room, "leave"), obj{"reason": "no"}) }, carol, "no"},
+			{func() *answer { return carol.post(path("/v3/join", room), obj{"reason": "yes"}) }, carol, "yes"},
+			{func() *answer {
+				return alice.post(path("/v3/rooms", room, "kick"), obj{"user_id": carol.id, "reason": "out"})
+			}, carol, "out"},
+			{func() *answer {
+				return alice.post(path("/v3/rooms", room, "ban"), obj{"user_id": bob.id, "reason": "never"})
+			}, bob, "never"},
+			{func() *answer {
+				return alice.post(path("/v3/rooms", room, "unban"), obj{"user_id": bob.id, "reason": "well"})
+			}, bob, "well"},
+		} {
+			c.do().ok()
+			if got := alice.state(room, "m.room.member", c.of.id).ok().str("reason"); got != c.reason {
+				t.Errorf("got reason %q, want %q", got, c.reason)
+			}
+		}
+	})
 }

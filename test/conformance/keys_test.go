@@ -226,6 +226,9 @@ func TestKeyBackup(t *testing.T) {
 	if !version.isString("version") {
 		t.Errorf("B266: got %s", version.raw)
 	}
+	if room := "!nowhere:" + alice.server(); alice.state(room, "m.room.create", "").status == 200 {
+		t.Fatal("B270: the room is there")
+	}
 	at := path("/v3/room_keys/keys", "!nowhere:"+alice.server(), "session") + "?version=" + version.str("version")
 	key := func(first, forwarded int, verified bool, data string) obj {
 		return obj{

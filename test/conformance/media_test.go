@@ -22,7 +22,11 @@ func (u *user) uploadMedia(name, typ string, body []byte) (at string) {
 	if name != "" {
 		q += "?filename=" + url.QueryEscape(name)
 	}
-	req, err := http.NewRequestWithContext(u.t.Context(), "POST", base+q, bytes.NewReader(body))
+	to := base
+	if u.house != nil {
+		to = u.house.url
+	}
+	req, err := http.NewRequestWithContext(u.context(), "POST", to+q, bytes.NewReader(body))
 	if err != nil {
 		u.t.Fatal(err)
 	}

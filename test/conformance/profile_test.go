@@ -127,7 +127,7 @@ func TestAccountData(t *testing.T) {
 				t.Errorf("initial sync: got %v", got)
 			}
 			later := make(chan *answer)
-			go func() { later <- alice.get("/v3/sync?timeout=10000&since=" + first.str("next_batch")) }()
+			go func() { later <- alice.get("/v3/sync?timeout=60000&since=" + first.str("next_batch")) }()
 			time.Sleep(100 * time.Millisecond)
 			began := time.Now()
 			alice.put(c.at, obj{"k": 3}).ok()

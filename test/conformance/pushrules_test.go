@@ -57,7 +57,7 @@ func TestB353(t *testing.T) {
 		{at + "/actions", obj{"actions": list{}}},
 	} {
 		later := make(chan *answer)
-		go func() { later <- alice.sync(since, nil, "timeout=10000") }()
+		go func() { later <- alice.sync(since, nil, "timeout=60000") }()
 		time.Sleep(100 * time.Millisecond)
 		began := time.Now()
 		alice.put(c.at, c.body).ok()
@@ -66,5 +66,28 @@ func TestB353(t *testing.T) {
 			t.Errorf("%s: got %s after %v", c.at, a.raw, time.Since(began))
 		}
 		since = a.str("next_batch")
+	}
+}
+
+func TestB359(t *testing.T) {
+	alice := newUser(t)
+	room := alice.createRoom(nil)
+	actions := list{"notify", obj{"set_tweak": "sound", "value": "ping"}}
+	alice.put(path("/v3/pushrules/global/room", room), obj{"actions": actions}).ok()
+	since := alice.now()
+	made := alice.upgraded(room, "11")
+	rule := func(rules value) value {
+		for _, r := range rules.list("global", "room") {
+			if r.str("rule_id") == made {
+				return r
+			}
+		}
+		return value{}
+	}
+	if r := rule(alice.get("/v3/pushrules/").ok().value); !r.at("actions").equals(actions) {
+		t.Errorf("got %v", r)
+	}
+	if r := rule(alice.sync(since, nil).at("account_data", "events").find("m.push_rules").at("content")); !r.at("actions").equals(actions) {
+		t.Errorf("sync: got %v", r)
 	}
 }

@@ -142,6 +142,19 @@ func TestTyping(t *testing.T) {
 	})
 }
 
+func TestB232(t *testing.T) {
+	alice, bob, room := pair(t)
+	charlie := newUser(t)
+	charlie.join(room)
+	since := map[*user]string{bob: bob.now(), charlie: charlie.now()}
+	alice.typing(room, true, 10_000)
+	for u, since := range since {
+		u.soon(since, "typing", func(a *answer) bool {
+			return a.ephemeral(room, "m.typing").at("content", "user_ids").equals(list{alice.id})
+		})
+	}
+}
+
 func TestB233(t *testing.T) {
 	alice, bob, room := pair(t)
 	event := bob.send(room, "x")

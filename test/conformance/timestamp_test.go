@@ -63,6 +63,37 @@ func TestB175(t *testing.T) {
 	alice.at(room, 1, "b").fails(404, "M_NOT_FOUND")
 }
 
+func TestB176(t *testing.T) {
+	alice := newUser(t)
+	for range 50 { // until two events have one time
+		room := alice.createRoom(nil) // which writes several events at once
+		events := alice.get(path("/v3/rooms", room, "messages") + "?dir=f&limit=100").ok().list("chunk")
+		first, last := -1, -1
+		for i := 1; i < len(events); i++ {
+			if events[i].num("origin_server_ts") == events[i-1].num("origin_server_ts") {
+				if first < 0 {
+					first = i - 1
+				}
+				last = i
+			} else if first >= 0 {
+				break
+			}
+		}
+		if first < 0 {
+			continue
+		}
+		ts := int64(events[first].num("origin_server_ts"))
+		if got, want := alice.at(room, ts, "f").ok().str("event_id"), events[first].str("event_id"); got != want {
+			t.Errorf("forwards: got %s, want %s, the first of %d", got, want, last-first+1)
+		}
+		if got, want := alice.at(room, ts, "b").ok().str("event_id"), events[last].str("event_id"); got != want {
+			t.Errorf("backwards: got %s, want %s, the last of %d", got, want, last-first+1)
+		}
+		return
+	}
+	t.Fatal("no two events of one time")
+}
+
 func TestB177(t *testing.T) {
 	alice, bob := newUser(t), newUser(t)
 	for _, room := range []string{alice.createRoom(nil), alice.publicRoom()} {

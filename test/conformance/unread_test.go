@@ -1,6 +1,9 @@
 package conformance
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // 17 Unread counts and thread notifications
 
@@ -41,7 +44,7 @@ func TestThreadNotifications(t *testing.T) {
 		t.Helper()
 		t.Run(line, func(t *testing.T) {
 			count := func(v value) pair { return pair{v.num("notification_count"), v.num("highlight_count")} }
-			for range 2 { // B244
+			for range 2 { // the same token again
 				whole := bob.sync(since, nil).joined(room)
 				if got := count(whole.at("unread_notifications")); got != sum {
 					t.Errorf("sum: got %v, want %v", got, sum)
@@ -51,7 +54,7 @@ func TestThreadNotifications(t *testing.T) {
 				}
 				split := bob.sync(since, threaded).joined(room)
 				if got := count(split.at("unread_notifications")); got != main {
-					t.Errorf("main: got %v, want %v", got, main)
+					t.Errorf("B238: got %v, want %v", got, main)
 				}
 				got := split.at("unread_thread_notifications")
 				if thread == (pair{}) {
@@ -59,7 +62,7 @@ func TestThreadNotifications(t *testing.T) {
 						t.Errorf("B243: got %v, want no threads", got)
 					}
 				} else if count(got.at(a)) != thread || len(got.keys()) != 1 {
-					t.Errorf("thread: got %v, want %v", got, thread)
+					t.Errorf("B238, the thread: got %v, want %v", got, thread)
 				}
 			}
 		})
@@ -67,7 +70,7 @@ func TestThreadNotifications(t *testing.T) {
 	receipts := func() value { return bob.sync(since, nil).ephemeral(room, "m.receipt").at("content") }
 	own := []any{"m.read", bob.id}
 
-	check("B235", pair{6, 2}, pair{3, 1}, pair{3, 1}) // and B236, B238
+	check("B235", pair{6, 2}, pair{3, 1}, pair{3, 1})
 	bob.receipt(room, a, "main")
 	check("B239", pair{5, 2}, pair{2, 1}, pair{3, 1})
 	if got := receipts().at(a).at(own...).str("thread_id"); got != "main" {
@@ -85,6 +88,45 @@ func TestThreadNotifications(t *testing.T) {
 	}
 	bob.receipt(room, g, a)
 	check("B242", pair{1, 0}, pair{1, 0}, pair{}) // and B243
+}
+
+// The words of a message count where it does not say whom it mentions.
+func TestB236(t *testing.T) {
+	alice, bob, room := pair(t)
+	since := bob.now()
+	local, _, _ := strings.Cut(bob.id[1:], ":")
+	for i, c := range []struct {
+		content    obj
+		highlights float64
+	}{
+		{obj{"body": "dear " + bob.id}, 1},
+		{obj{"body": "dear " + local + ", hello"}, 2},
+		{obj{"body": "dear " + local + "s"}, 2},
+		{obj{"body": "dear " + local, "m.mentions": obj{}}, 2},
+		{obj{"body": "dear you", "m.mentions": obj{"user_ids": list{bob.id}}}, 3},
+	} {
+		c.content["msgtype"] = "m.text"
+		alice.sendEvent(room, "m.room.message", c.content)
+		got := bob.sync(since, nil).joined(room).at("unread_notifications")
+		if got.num("highlight_count") != c.highlights || got.num("notification_count") != float64(i+1) {
+			t.Errorf("%v: got %v, want %v of %d", c.content, got, c.highlights, i+1)
+		}
+	}
+}
+
+// Counts are as of now, in whatever sync has the room.
+func TestB244(t *testing.T) {
+	alice, bob, room := pair(t)
+	tokens := []string{""}
+	for i := range 3 {
+		tokens = append(tokens, bob.now())
+		alice.send(room, "x")
+		for _, since := range tokens {
+			if got := bob.sync(since, nil).joined(room).num("unread_notifications", "notification_count"); got != float64(i+1) {
+				t.Errorf("after %d messages, from %q: got %v", i+1, since, got)
+			}
+		}
+	}
 }
 
 // TestUnreadRedacted: what is gone need not be read.

@@ -37,9 +37,9 @@ func TestTornLog(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		synced := copied(t, s.Dir)
-		if synced >= len(log) {
-			t.Fatalf("the log has %d bytes, %d of them copied: nothing to damage", len(log), synced)
+		synced, written := inLog(t, s.Dir)
+		if synced >= written {
+			t.Fatalf("the log has %d bytes, %d of them copied: nothing to damage", written, synced)
 		}
 		whole := t.TempDir()
 		copyData(t, s.Dir, whole)
@@ -47,40 +47,40 @@ func TestTornLog(t *testing.T) {
 		shorter := 0
 		for cut := range cuts {
 			dir := t.TempDir()
-			kept := tear(t, random, s.Dir, dir, log, synced)
+			kept := synced + random.IntN(written-synced)
+			tear(t, random, s.Dir, dir, log, kept)
 			if n := begins(t, w, complete, dir); n < len(complete) {
 				shorter++
 			}
 			if t.Failed() {
-				t.Fatalf("round %d, cut %d: %d of %d bytes of the log were left as they were", round, cut, kept, len(log))
+				t.Fatalf("round %d, cut %d: %d of %d bytes of the log were left as they were", round, cut, kept, written)
 			}
 		}
 		if shorter == 0 {
-			t.Errorf("no cut of %d has lost anything: the log of %d bytes is not what is damaged", cuts, len(log))
+			t.Errorf("no cut of %d has lost anything: the log of %d bytes is not what is damaged", cuts, written)
 		}
-		t.Logf("crash %d: %d events, a log of %d bytes torn %d times, %d times with loss", round+1, len(complete), len(log), cuts, shorter)
+		t.Logf("crash %d: %d events, a log of %d bytes torn %d times, %d times with loss", round+1, len(complete), written, cuts, shorter)
 	}
 }
 
-// copied is how much of the log is in the database file already. SQLite copies what is safely on the disk only, so this
-// much of the log cannot be lost. The number stands in the shared memory, which a killed process leaves as it was
-// (https://sqlite.org/walformat.html, "The WAL-Index File Format").
-func copied(t *testing.T, dir string) (bytes int) {
+// inLog says how much of the log is in the database file already, and where its end is: the file may be longer, when it was begun anew.
+// SQLite copies what is safely on the disk only, so that much of the log cannot be lost. The numbers stand in the shared memory, which a
+// killed process leaves as it was (https://sqlite.org/walformat.html, "The WAL-Index File Format").
+func inLog(t *testing.T, dir string) (copied, end int) {
 	t.Helper()
 	shm, err := os.ReadFile(filepath.Join(dir, "freehold.db-shm"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	const pageSize = 4096
-	return 32 + int(binary.NativeEndian.Uint32(shm[96:]))*(24+pageSize)
+	const mxFrame, nBackfill, frame = 16, 96, 24 + 4096
+	at := func(field int) int { return 32 + int(binary.NativeEndian.Uint32(shm[field:]))*frame }
+	return at(nBackfill), at(mxFrame)
 }
 
-// tear copies the data directory with a log that is damaged from a random place on, but after
-// what is in the database already, and gives that place.
-func tear(t *testing.T, random *rand.Rand, from, to string, log []byte, synced int) (kept int) {
+// tear copies the data directory with a log that is damaged from some place on.
+func tear(t *testing.T, random *rand.Rand, from, to string, log []byte, kept int) {
 	t.Helper()
 	copyData(t, from, to)
-	kept = synced + random.IntN(len(log)-synced)
 	torn := bytes.Clone(log)
 	switch random.IntN(3) {
 	case 0:
@@ -95,7 +95,6 @@ func tear(t *testing.T, random *rand.Rand, from, to string, log []byte, synced i
 	if err := os.WriteFile(filepath.Join(to, "freehold.db-wal"), torn, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return kept
 }
 
 // begins starts a server on a damaged copy and checks that what it holds is a beginning of the complete history, is

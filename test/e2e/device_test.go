@@ -97,7 +97,9 @@ func (d *device) Retries() {
 	d.client.DefaultHTTPBackoff, d.client.MaxHTTPBackoff = retryAfter, retryAfter
 }
 
-func (d *device) id() userID { return d.client.UserID }
+func (d *device) id() userID      { return d.client.UserID }
+func (d *device) at() id.DeviceID { return d.client.DeviceID }
+func (d *device) called() string  { return d.name }
 
 func (d *device) must(what string, err error) {
 	d.t.Helper()

@@ -13,24 +13,31 @@ import (
 	"freehold.example/test/harness"
 )
 
-func TestMain(m *testing.M) { harness.Main(m) }
-
 const sharedSecret = "a secret between the operator and the server"
 
 // house is one server and the people on it.
 type house struct {
 	*harness.Server
-	t *testing.T
+	URL string // for the devices: through what holds all they say against the specification
+	t   *testing.T
 }
 
-// story tells fn once on each database.
+// story tells fn once on each database; with FREEHOLD_E2E=restored on servers that were restored from a backup.
 func story(t *testing.T, fn func(t *testing.T, h *house)) {
 	harness.Engines(t, func(t *testing.T, e harness.Engine) {
 		t.Parallel()
-		fn(t, &house{
+		h := &house{
 			Server: harness.Start(t, e, "FREEHOLD_REGISTRATION_SHARED_SECRET="+sharedSecret),
 			t:      t,
-		})
+		}
+		h.URL = h.Server.URL
+		if watch != nil {
+			h.URL = watch.Serve(t, h.Server.URL)
+		}
+		if restored() {
+			h.burnsUnderLoad()
+		}
+		fn(t, h)
 	})
 }
 

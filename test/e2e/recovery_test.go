@@ -80,26 +80,26 @@ func (d *device) VerifiesItself(recovery string) {
 }
 
 // Trusts waits until the device knows that the other one is signed by its user.
-func (d *device) Trusts(other *device) {
+func (d *device) Trusts(other someone) {
 	d.t.Helper()
-	d.until(other.name+"'s device as trusted", func() bool { return d.trust(other) >= id.TrustStateCrossSignedTOFU })
+	d.until(other.called()+"'s device as trusted", func() bool { return d.trust(other) >= id.TrustStateCrossSignedTOFU })
 }
 
 // TrustsNot waits until the device knows the other one, and that it is not signed.
-func (d *device) TrustsNot(other *device) {
+func (d *device) TrustsNot(other someone) {
 	d.t.Helper()
-	d.until(other.name+"'s device", func() bool {
-		known, err := d.olm.CryptoStore.GetDevice(d.ctx, other.id(), other.client.DeviceID)
+	d.until(other.called()+"'s device", func() bool {
+		known, err := d.olm.CryptoStore.GetDevice(d.ctx, other.id(), other.at())
 		return err == nil && known != nil
 	})
 	if got := d.trust(other); got >= id.TrustStateCrossSignedTOFU {
-		d.t.Errorf("%s trusts an unsigned device of %s: %v", d.name, other.name, got)
+		d.t.Errorf("%s trusts an unsigned device of %s: %v", d.name, other.called(), got)
 	}
 }
 
-func (d *device) trust(other *device) id.TrustState {
+func (d *device) trust(other someone) id.TrustState {
 	d.t.Helper()
-	known, err := d.olm.CryptoStore.GetDevice(d.ctx, other.id(), other.client.DeviceID)
+	known, err := d.olm.CryptoStore.GetDevice(d.ctx, other.id(), other.at())
 	d.must("look for a device", err)
 	if known == nil {
 		return id.TrustStateUnset

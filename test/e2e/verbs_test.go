@@ -45,10 +45,10 @@ func (d *device) create(req *mautrix.ReqCreateRoom) roomID {
 }
 
 // Invites asks the other's user in.
-func (d *device) Invites(room roomID, other *device) {
+func (d *device) Invites(room roomID, other someone) {
 	d.t.Helper()
 	_, err := d.client.InviteUser(d.ctx, room, &mautrix.ReqInviteUser{UserID: other.id()})
-	d.must("invite "+other.name, err)
+	d.must("invite "+other.called(), err)
 }
 
 // Joins accepts an invitation, which the device must have seen first.
@@ -74,9 +74,9 @@ func (d *device) is(room roomID, want event.Membership) {
 }
 
 // SeesMember waits until the other's membership is this.
-func (d *device) SeesMember(room roomID, other *device, want event.Membership) {
+func (d *device) SeesMember(room roomID, other someone, want event.Membership) {
 	d.t.Helper()
-	d.until(other.name+" as "+string(want), func() bool {
+	d.until(other.called()+" as "+string(want), func() bool {
 		e := d.stateOf(room, event.StateMember, other.id().String())
 		return e != nil && e.Content.AsMember().Membership == want
 	})

@@ -4,6 +4,7 @@ package harness
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -45,9 +47,13 @@ const (
 // Server is one server: its data directory, its database, its address, and while it runs its process. It is not for
 // concurrent use, except that requests may be made to URL at any time.
 type Server struct {
-	URL         string // of the client listener, without a slash at the end; the same after every start
-	Dir         string // FREEHOLD_DATA_DIR
-	DatabaseURL string // empty: SQLite in Dir
+	URL         string   // of the client listener, without a slash at the end; the same after every start
+	Dir         string   // FREEHOLD_DATA_DIR
+	DatabaseURL string   // empty: SQLite in Dir
+	File        string   // FREEHOLD_CONFIG: the settings come from it and not from the environment; "" for none
+	Program     string   // another program than the one that is built
+	Flags       []string // of the server's own command
+	Errors      string   // file of what it writes, "" for one of the test's own
 
 	t    testing.TB
 	env  []string
@@ -97,12 +103,16 @@ func freeAddress(t testing.TB) string {
 
 // environ is the server's whole environment.
 func (s *Server) environ() []string {
+	if s.File != "" {
+		return append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.Dir, "TMPDIR=" + os.TempDir(), "FREEHOLD_CONFIG=" + s.File}, s.env...)
+	}
 	return append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + s.Dir, "TMPDIR=" + os.TempDir(),
 		"FREEHOLD_SERVER_NAME=house.example",
 		"FREEHOLD_DATA_DIR=" + s.Dir,
 		"FREEHOLD_LISTEN_CLIENT=" + strings.TrimPrefix(s.URL, "http://"),
 		"FREEHOLD_LISTEN_FEDERATION=",
+		"FREEHOLD_FEDERATION=off", // no test is to look for servers outside
 		"FREEHOLD_DATABASE_URL=" + s.DatabaseURL,
 		"FREEHOLD_REGISTRATION=open",
 		"FREEHOLD_RATE_LIMITS=off",
@@ -135,14 +145,20 @@ func (s *Server) Launch() error {
 	if err != nil {
 		return err
 	}
-	out, err := os.OpenFile(s.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if s.Program != "" {
+		binary = s.Program
+	}
+	out, err := os.OpenFile(cmp.Or(s.Errors, s.log), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
 	defer out.Close()
-	cmd := exec.Command(binary, "serve")
+	cmd := exec.Command(binary, append([]string{"serve"}, s.Flags...)...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = s.environ(), out, out
-	cmd.SysProcAttr = dieWithParent()
+	if s.File != "" {
+		cmd.Dir = filepath.Dir(s.File)
+	}
+	cmd.SysProcAttr = DieWithParent()
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start the server: %w", err)
 	}
@@ -216,6 +232,13 @@ func (s *Server) Stop() {
 
 // Set changes a setting, "FREEHOLD_X=y", from the next start on.
 func (s *Server) Set(env string) { s.env = append(s.env, env) } // the last one counts
+
+// With changes a setting as Set does, until it is undone.
+func (s *Server) With(env string) (undo func()) {
+	was := s.env
+	s.env = append(slices.Clone(was), env)
+	return func() { s.env = was }
+}
 
 // Run runs another command of the program, such as "user", "invite", for this server, and returns what it prints.
 func (s *Server) Run(args ...string) string {

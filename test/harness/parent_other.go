@@ -4,4 +4,4 @@ package harness
 
 import "syscall"
 
-func dieWithParent() *syscall.SysProcAttr { return nil }
+func DieWithParent() *syscall.SysProcAttr { return nil }

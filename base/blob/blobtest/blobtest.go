@@ -28,6 +28,7 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) blob.Store)
 		{"put and read", putAndRead},
 		{"sizes", sizes},
 		{"same twice", sameTwice},
+		{"clock goes back", clockGoesBack},
 		{"broken reader", brokenReader},
 		{"cancelled", cancelled},
 		{"missing", missing},
@@ -146,6 +147,20 @@ func sameTwice(t *testing.T, f *fixture) {
 	}
 	if got, err := f.store.Stat(t.Context(), first.Hash); err != nil || !got.Put.Equal(f.now()) {
 		t.Errorf("got %+v, %v, want the time of the second put, %s", got, err, f.now())
+	}
+}
+
+// A clock that goes back must not make a blob look as if nobody had put it since.
+func clockGoesBack(t *testing.T, f *fixture) {
+	first := f.put("x")
+	f.pass(-10 * 365 * 24 * time.Hour)
+	f.put("x")
+	got, err := f.store.Stat(t.Context(), first.Hash)
+	if err != nil || !got.Put.After(first.Put) {
+		t.Errorf("got %+v, %v, want it put after %s", got, err, first.Put)
+	}
+	if gone, err := f.store.Delete(t.Context(), first.Hash, first.Put.Add(1)); gone || err != nil {
+		t.Errorf("got %v, %v, want it left alone", gone, err)
 	}
 }
 

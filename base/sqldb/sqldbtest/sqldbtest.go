@@ -31,14 +31,16 @@ import (
 // the rest of the test process. Without binaries the test fails.
 func Each(t *testing.T, fsys fs.FS, fn func(t *testing.T, db *sqldb.DB)) {
 	t.Helper()
-	t.Run("sqlite", func(t *testing.T) { fn(t, Open(t, fsys, sqldb.Config{Dir: t.TempDir()})) })
-	t.Run("postgres", func(t *testing.T) { fn(t, Open(t, fsys, sqldb.Config{URL: Postgres(t)})) })
+	t.Run("sqlite", func(t *testing.T) { fn(t, SQLite(t, fsys)) })
+	t.Run("postgres", func(t *testing.T) { fn(t, Open(t, fsys, sqldb.Config{URL: postgres(t, fsys)})) })
 }
 
 // SQLite is a new SQLite database, for tests that say nothing about the engine.
 func SQLite(t testing.TB, fsys fs.FS) *sqldb.DB {
 	t.Helper()
-	return Open(t, fsys, sqldb.Config{Dir: t.TempDir()})
+	dir := t.TempDir()
+	Fill(t, fsys, dir)
+	return Open(t, fsys, sqldb.Config{Dir: dir})
 }
 
 // Open opens a database, runs the migrations of fsys (none when it is nil), and closes it when the test ends. With
@@ -71,6 +73,15 @@ func Schema(text string) fs.FS {
 // Postgres creates an empty PostgreSQL database for the test and gives its URL. The database goes with the test.
 func Postgres(t testing.TB) string {
 	t.Helper()
+	return postgres(t, nil)
+}
+
+// empty is how a database is made that has nothing in it.
+const empty = " TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"
+
+// postgres is Postgres with the schema of fsys, where that is worth a template.
+func postgres(t testing.TB, fsys fs.FS) string {
+	t.Helper()
 	server, err := server()
 	if err != nil {
 		t.Fatal(err)
@@ -79,17 +90,29 @@ func Postgres(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { admin.Close() })
+	from := empty
+	if template := templateOf(t, fsys); template != "" {
+		if err := makeTemplate(t, admin, server, template, fsys); err != nil {
+			t.Fatalf("make a template database on %s: %v", server, err)
+		}
+		from = " TEMPLATE " + template
+	}
 	name := "fh_" + strings.ToLower(rand.Text()[:16])
-	if _, err := admin.Exec("CREATE DATABASE " + name + " TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"); err != nil {
-		admin.Close()
+	if _, err := admin.Exec("CREATE DATABASE " + name + from); err != nil {
 		t.Fatalf("create a test database on %s: %v", server, err)
 	}
 	t.Cleanup(func() {
 		if _, err := admin.Exec("DROP DATABASE " + name + " WITH (FORCE)"); err != nil {
 			t.Errorf("drop the test database: %v", err)
 		}
-		admin.Close()
 	})
+	return withDatabase(t, server, name)
+}
+
+// withDatabase is the URL of another database of the same server.
+func withDatabase(t testing.TB, server, name string) string {
+	t.Helper()
 	u, err := url.Parse(server)
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { beginChat, House, message, openRoom, register, setUp, write } from "./house.ts";
+
+let house: House;
+before(async () => {
+    house = await House.build();
+});
+after(() => house.close());
+
+test("the list is there while the account is still being opened, and what was begun in it goes on", () => house.tell(async () => {
+    const alice = await house.page();
+    await setUp(house, alice, "alice", "a quiet morning");
+    const bob = await house.page();
+    await register(house, bob, "bob", "rain on the roof");
+    await beginChat(alice, "bob");
+    await write(alice, "only for the two of us");
+    await openRoom(bob, "alice");
+    await bob.getByRole("button", { name: "Accept" }).click();
+    await message(alice, "only for the two of us").getByLabel("Read").waitFor();
+    await alice.getByRole("navigation").getByText("only for the two of us").waitFor();
+    await alice.waitForTimeout(4000); // till the list is written down
+
+    // Nobody who copies the browser's files reads from the list what was encrypted.
+    const kept = await alice.evaluate(async () => {
+        const { name } = (await indexedDB.databases()).find(({ name }) => name?.startsWith("freehold-glance:"))!;
+        return new Promise<string>((resolve) => {
+            const opening = indexedDB.open(name!);
+            opening.onsuccess = () => {
+                const reading = opening.result.transaction("pages").objectStore("pages").getAll() as IDBRequest<{ data: ArrayBuffer }[]>;
+                reading.onsuccess = () => {
+                    opening.result.close();
+                    resolve(reading.result.map(({ data }) => new TextDecoder("latin1").decode(data)).join());
+                };
+            };
+        });
+    });
+    assert.ok(kept.length > 100);
+    assert.doesNotMatch(kept, /only for/);
+
+    // Everything stands still where the encryption is loaded, until it is let go on.
+    await alice.addInitScript(() => {
+        const gate = new Promise<void>((resolve) => Object.assign(window, { openGate: resolve }));
+        const { compileStreaming, instantiateStreaming } = WebAssembly;
+        WebAssembly.compileStreaming = (...all) => gate.then(() => compileStreaming(...all));
+        WebAssembly.instantiateStreaming = (...all: Parameters<typeof instantiateStreaming>) => gate.then(() => instantiateStreaming(...all));
+        const real = WebAssembly.instantiate as (...all: unknown[]) => Promise<unknown>;
+        Object.assign(WebAssembly, { instantiate: (...all: unknown[]) => gate.then(() => real(...all)) });
+    });
+    await alice.goto(house.url);
+    await alice.getByRole("navigation").getByText("only for the two of us").waitFor();
+    assert.ok(await alice.getByRole("button", { name: "New chat" }).isDisabled(), "what cannot be done yet");
+    await alice.getByRole("searchbox", { name: "Search" }).fill("bo");
+    await openRoom(alice, "bob");
+    await alice.getByRole("status").first().waitFor({ state: "attached" });
+    assert.equal(await alice.getByRole("log").count(), 0);
+    await alice.evaluate(() => (window as unknown as { openGate: () => void }).openGate());
+    await message(alice, "only for the two of us").waitFor();
+    assert.equal(await alice.getByRole("searchbox", { name: "Search" }).inputValue(), "bo");
+    await write(alice, "and more");
+    await message(bob, "and more").waitFor();
+}));
