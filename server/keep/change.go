@@ -116,7 +116,7 @@ func (k *keeper) begin(ctx context.Context, r change.Request, out *change.Applie
 		return out, fault.New(fault.Unknown, err.Error()).WithStatus(409)
 	}
 	out.Number = number
-	k.log.WarnContext(ctx, "a new configuration", "configuration", number, "by", r.By, "why", r.Why)
+	k.log().WarnContext(ctx, "a new configuration", "configuration", number, "by", r.By, "why", r.Why)
 	o := order{number: number, config: c, within: r.Within, failed: make(chan error, 1)}
 	if r.Over {
 		go k.hand(o) //nolint:errcheck // it ends with the loop; the guard's files and the log say what came of it
@@ -185,7 +185,7 @@ func (a *asked) Confirm(by string) (*change.Applied, error) {
 	if err := a.guard.Confirm(a.number); err != nil {
 		return nil, fault.New(fault.Unknown, "It could not be confirmed: "+err.Error()).WithStatus(503)
 	}
-	a.log.Warn("the new configuration is confirmed", "configuration", a.number, "by", by)
+	a.log().Warn("the new configuration is confirmed", "configuration", a.number, "by", by)
 	out := &change.Applied{Number: a.number}
 	out.Notes = a.settled()
 	return out, nil

@@ -89,7 +89,7 @@ func (k *keeper) handOn() http.Handler {
 			w.WriteHeader(f.Status)
 			_ = json.NewEncoder(w).Encode(map[string]string{"errcode": string(f.Code), "error": text}) // to who may be gone
 		},
-		ErrorLog: server.HTTPLog(k.log),
+		ErrorLog: server.HTTPLog(k.log()),
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"freehold.example/api/change"
@@ -62,7 +63,7 @@ type keeper struct {
 	home   string         // the data directory
 	guard  *guard.Guard
 	ring   *ring
-	log    *slog.Logger
+	logger atomic.Pointer[slog.Logger] // by the settings of what runs, or ran last
 	net    *network
 	began  time.Time
 
@@ -104,7 +105,7 @@ func Run(ctx context.Context, c Config) error {
 	}
 	k.home = k.source.home
 	first, wrong := k.source.config()
-	k.log = server.NewLogger(k.ring, first.LogFormat, first.LogLevel)
+	k.logger.Store(server.NewLogger(k.ring, first.LogFormat, first.LogLevel))
 	k.net = newNetwork()
 	defer k.net.close()
 	store := filepath.Join(k.home, "config")
@@ -164,7 +165,7 @@ func (k *keeper) live(ctx context.Context) error {
 		case o := <-k.orders:
 			now, failed = k.change(ctx, now, o)
 		case <-k.undone:
-			k.log.WarnContext(ctx, "nobody has confirmed the new configuration: the one before comes back", "configuration", k.guard.Current())
+			k.log().WarnContext(ctx, "nobody has confirmed the new configuration: the one before comes back", "configuration", k.guard.Current())
 			if failed = k.end(now); failed == nil {
 				now, failed = k.again(ctx)
 			}
@@ -190,7 +191,7 @@ func (k *keeper) change(ctx context.Context, now *generation, o order) (*generat
 	}
 	next, err := k.open(ctx, o.number, o.config, limit)
 	if err != nil {
-		k.log.ErrorContext(ctx, "the new configuration cannot be used: the one before comes back", "configuration", o.number, "cause", err)
+		k.log().ErrorContext(ctx, "the new configuration cannot be used: the one before comes back", "configuration", o.number, "cause", err)
 		k.report(k.guard.Undo(o.number, fmt.Sprintf("it could not be used: %v", err)))
 		next, failed := k.again(ctx)
 		o.failed <- err
@@ -198,7 +199,7 @@ func (k *keeper) change(ctx context.Context, now *generation, o order) (*generat
 	}
 	if o.within > 0 {
 		k.guard.Watch(o.number, o.within, func() { k.undone <- struct{}{} })
-		k.log.WarnContext(ctx, "a new configuration is on trial", "configuration", o.number, "confirm_within", o.within)
+		k.log().WarnContext(ctx, "a new configuration is on trial", "configuration", o.number, "confirm_within", o.within)
 	} else if err := k.guard.Confirm(o.number); err != nil {
 		k.note("configuration %d is in use, and the next start is with %d: %v", o.number, k.guard.Current(), err)
 	} else {
@@ -216,13 +217,13 @@ func (k *keeper) again(ctx context.Context) (*generation, error) {
 		if err == nil {
 			var g *generation
 			if g, err = k.open(ctx, k.guard.Current(), c, openTime); err == nil {
-				k.log.WarnContext(ctx, "the server runs with the confirmed configuration again", "configuration", g.number)
+				k.log().WarnContext(ctx, "the server runs with the confirmed configuration again", "configuration", g.number)
 				k.compare()
 				return g, nil
 			}
 		}
 		if ctx.Err() == nil && first {
-			k.log.ErrorContext(ctx, "the confirmed configuration cannot be used now; trying on", "configuration", k.guard.Current(), "cause", err)
+			k.log().ErrorContext(ctx, "the confirmed configuration cannot be used now; trying on", "configuration", k.guard.Current(), "cause", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -248,9 +249,12 @@ func (k *keeper) configured(with server.Sources) (server.Config, error) {
 // report logs what could not be written of a decision that holds all the same.
 func (k *keeper) report(_ bool, err error) {
 	if err != nil {
-		k.log.Error("the decision over a configuration could not be written down; it holds, and is made again at the next start", "cause", err)
+		k.log().Error("the decision over a configuration could not be written down; it holds, and is made again at the next start", "cause", err)
 	}
 }
+
+// log is for whoever asks: the loop puts another in its place with each generation.
+func (k *keeper) log() *slog.Logger { return k.logger.Load() }
 
 // note says loudly what is wrong with the operator's file.
 func (k *keeper) note(format string, args ...any) {
@@ -258,7 +262,7 @@ func (k *keeper) note(format string, args ...any) {
 	k.mu.Lock()
 	k.remark = text
 	k.mu.Unlock()
-	k.log.Error("CONFIGURATION", "problem", text)
+	k.log().Error("CONFIGURATION", "problem", text)
 }
 
 // generation is the server with one configuration.
@@ -309,7 +313,7 @@ func (k *keeper) open(ctx context.Context, number int, c server.Config, within t
 			return nil, errors.Join(err, k.end(g))
 		}
 	}
-	k.log = c.Log
+	k.logger.Store(c.Log)
 	k.mu.Lock()
 	k.now, k.since, k.why = g, time.Now(), ""
 	k.mu.Unlock()
@@ -320,7 +324,7 @@ func (k *keeper) open(ctx context.Context, number int, c server.Config, within t
 func (k *keeper) end(g *generation) error {
 	err, stuck := k.stop(g)
 	if err != nil {
-		k.log.Error("the server did not end well", "cause", err)
+		k.log().Error("the server did not end well", "cause", err)
 	}
 	return stuck
 }
@@ -359,7 +363,7 @@ func (k *keeper) ending(g *generation, err error) {
 // giveUp is for a generation that holds what the next one needs: only the end of the process takes it from it. The guard's
 // files say what the next process runs with.
 func (k *keeper) giveUp(why error) error {
-	k.log.Error("the process starts anew", "cause", why)
+	k.log().Error("the process starts anew", "cause", why)
 	if number, _ := k.guard.Trial(); number != 0 {
 		k.report(k.guard.Undo(number, why.Error()))
 	}

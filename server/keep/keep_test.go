@@ -267,7 +267,8 @@ func TestStuck(t *testing.T) {
 			t.Fatal(err)
 		}
 		again := 0
-		k := &keeper{Config: Config{Again: func() error { again++; return nil }}, guard: g, log: slog.New(slog.DiscardHandler)}
+		k := &keeper{Config: Config{Again: func() error { again++; return nil }}, guard: g}
+		k.logger.Store(slog.New(slog.DiscardHandler))
 		stuck := &generation{number: number, cancel: func() {}, ended: make(chan error, 1)}
 		k.now = stuck
 		if err := k.end(stuck); err == nil || again != 1 {

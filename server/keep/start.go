@@ -59,7 +59,7 @@ func (k *keeper) start(ctx context.Context) (*generation, error) {
 		// The door is open, and whoever manages the process need not start it again and again.
 		k.waits(last)
 		if !said {
-			k.log.ErrorContext(ctx, "the database cannot be opened; trying on. The admin socket answers meanwhile", "cause", last)
+			k.log().ErrorContext(ctx, "the database cannot be opened; trying on. The admin socket answers meanwhile", "cause", last)
 		}
 		select {
 		case <-ctx.Done():
@@ -75,7 +75,7 @@ func (k *keeper) ways() []server.Sources {
 	k.served = k.source.Sources
 	last, err := k.lastGiven()
 	if err != nil {
-		k.log.Error("what flags and the environment said before is gone", "cause", err)
+		k.log().Error("what flags and the environment said before is gone", "cause", err)
 	}
 	if last == nil || maps.Equal(last, k.given()) {
 		return []server.Sources{k.source.Sources}
@@ -95,9 +95,9 @@ func (k *keeper) tell(a attempt, given []error, file error) {
 		k.mu.Lock()
 		k.astray = text
 		k.mu.Unlock()
-		k.log.Error("CONFIGURATION", "problem", text)
+		k.log().Error("CONFIGURATION", "problem", text)
 	} else if err := k.keepGiven(); err != nil {
-		k.log.Error("what flags and the environment say cannot be kept, and could not be gone back to", "cause", err)
+		k.log().Error("what flags and the environment say cannot be kept, and could not be gone back to", "cause", err)
 	}
 	switch {
 	case file != nil:
@@ -126,7 +126,7 @@ func (k *keeper) attempts() (all []attempt) {
 	}
 	text, err := k.guard.Text(current)
 	if err != nil {
-		k.log.Error("the confirmed configuration is gone", "cause", err)
+		k.log().Error("the confirmed configuration is gone", "cause", err)
 		if len(all) == 0 {
 			all = append(all, attempt{text: k.source.text, why: "the kept one is gone"})
 		}
@@ -162,7 +162,7 @@ func (k *keeper) took(g *generation, a attempt) error {
 		err = k.guard.Saw(k.source.File, guard.Hash(a.text))
 	}
 	if err != nil {
-		k.log.Error("the configuration cannot be kept, and could not be restored", "cause", err)
+		k.log().Error("the configuration cannot be kept, and could not be restored", "cause", err)
 		return nil
 	}
 	g.number = number
