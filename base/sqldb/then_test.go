@@ -12,10 +12,14 @@ import (
 func TestThen(t *testing.T) {
 	sqldbtest.Each(t, nil, func(t *testing.T, db *sqldb.DB) {
 		var calls int
-		var early bool
+		var early, found bool
 		pending := db.Submit(1, func(tx *sqldb.Tx) error {
 			early = early || calls > 0
-			tx.Then(func() { calls++ })
+			pos := tx.Pos()
+			tx.Then(func() {
+				calls++
+				found = db.Committed() >= pos && peeked(t, db) >= pos
+			})
 			return nil
 		})
 		if err := pending.Wait(t.Context()); err != nil {
@@ -23,6 +27,9 @@ func TestThen(t *testing.T) {
 		}
 		if calls != 1 || early {
 			t.Errorf("got %d calls, before the write was on disk: %t; want one call", calls, early)
+		}
+		if !found {
+			t.Error("who is woken does not find the write")
 		}
 		no := errors.New("no")
 		err := db.Write(t.Context(), func(tx *sqldb.Tx) error {
@@ -33,4 +40,13 @@ func TestThen(t *testing.T) {
 			t.Errorf("got %v and %d calls, want no further call", err, calls)
 		}
 	})
+}
+
+// peeked is how far a Peek sees.
+func peeked(t *testing.T, db *sqldb.DB) (high sqldb.Pos) {
+	t.Helper()
+	if err := db.Peek(t.Context(), func(tx *sqldb.Tx) (err error) { high, err = tx.High(); return err }); err != nil {
+		t.Error(err)
+	}
+	return high
 }

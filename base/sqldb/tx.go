@@ -141,8 +141,8 @@ var (
 // before the snapshot: rows with positions up to this one are all there.
 func (tx *Tx) Pos() Pos { return tx.pos }
 
-// Then has fn called once the write is on disk, before Committed says so and before Wait returns. fn must not block. It is for
-// who is handed a transaction by others and has something to wake; SubmitThen is for who makes the write. When a COMMIT went
+// Then has fn called once the write is on disk and Committed says so, before Wait returns. fn must not block. It is for who is
+// handed a transaction by others and has something to wake, which then finds the write; SubmitThen is for who makes the write. When a COMMIT went
 // unanswered fn is not called, though the write may be on disk.
 func (tx *Tx) Then(fn func()) { tx.then = append(tx.then, fn) }
 

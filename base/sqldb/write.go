@@ -147,11 +147,6 @@ func (w *writer) settle(err error) {
 		if p.after != nil {
 			p.after(p.err)
 		}
-		if p.err == nil {
-			for _, fn := range p.then {
-				fn()
-			}
-		}
 	}
 	last := w.batch[len(w.batch)-1]
 	if !w.undue {
@@ -162,6 +157,10 @@ func (w *writer) settle(err error) {
 		w.db.stats.writes.Add(1)
 		if p.err != nil {
 			w.db.stats.failed.Add(1)
+		} else {
+			for _, fn := range p.then {
+				fn()
+			}
 		}
 		p.fn, p.after, p.then, p.ctx = nil, nil, nil, nil // who remembers the write for its outcome need not keep what it wrote
 		close(p.done)

@@ -110,16 +110,7 @@ func (u *user) hearsLazily(room, text string) {
 func (p *partial) rename(name string, told ...*remote.Server) {
 	p.alice.t.Helper()
 	p.alice.put(path("/v3/devices", p.alice.device), obj{"display_name": name}).ok()
-	for _, r := range told {
-		r.WaitEDU("m.device_list_update", func(content json.RawMessage) bool {
-			var u struct {
-				User   string `json:"user_id"`
-				Device string `json:"device_id"`
-				Name   string `json:"device_display_name"`
-			}
-			return json.Unmarshal(content, &u) == nil && u.User == p.alice.id && u.Device == p.alice.device && u.Name == name
-		})
-	}
+	p.told(name, told...)
 }
 
 // updates are the device lists that a server has been told of.
