@@ -5,12 +5,16 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 export PATH="$PATH:/usr/local/go/bin"
-export GOFLAGS="${GOFLAGS:-} -buildvcs=false" # git may not trust the owner of the clone
+export GOFLAGS="${GOFLAGS:-} -buildvcs=false -trimpath" # git may not trust the owner of the clone
+export CGO_ENABLED=0 # as the program is built, so that nothing is compiled twice; the race detector alone needs it
 began=$SECONDS
+work=$(mktemp -d /tmp/freehold-test.XXXXXX)
+chmod 755 "$work" # PostgreSQL has a user of its own
+trap 'rm -rf "$work"' EXIT
 
 row= # which of those that run at the same time this is
 step() {
-	if [ -n "$row" ]; then printf '%s: %s (%d s)\n' "$row" "$*" $((SECONDS - began)) >>"$said/steps"; fi
+	if [ -n "$row" ]; then printf '%s: %s (%d s)\n' "$row" "$*" $((SECONDS - began)) >>"$work/steps"; fi
 	printf '\n== %s (%d s)\n' "$*" $((SECONDS - began))
 }
 
@@ -42,10 +46,8 @@ need 'command -v chromium' chromium # for the web app's stories
 
 step "PostgreSQL"
 if [ -z "${FH_TEST_POSTGRES:-}" ]; then
-	pg=$(mktemp -d /tmp/freehold-test-pg.XXXXXX)
-	export FH_POSTGRES_DIR=$pg/server
-	chmod 755 "$pg"
-	trap 'test/postgres.sh stop; rm -rf "$pg"' EXIT
+	export FH_POSTGRES_DIR=$work/postgres
+	trap 'test/postgres.sh stop; rm -rf "$work"' EXIT
 	FH_TEST_POSTGRES=$(test/postgres.sh start)
 	export FH_TEST_POSTGRES
 fi
@@ -69,15 +71,17 @@ make --no-print-directory fmt-check vet fix-check
 export GOFLAGS="$GOFLAGS -vet=off" # go test would do it again; the modules of their own call go vet themselves
 
 step "go build, static"
-CGO_ENABLED=0 go build -trimpath -o /dev/null ./cmd/...
+mkdir "$work/built"
+go build -o "$work/built" ./cmd/...
+export FH_TEST_BINARY=$work/built/freehold # what test/harness starts
 
 # The two that are left out drive a server in another process, which the detector does not see; they have steps of their own. SQLite,
 # translated from C, keeps its memory outside Go's heap, where the detector does not look: with its checks it takes twice the time and
 # finds nothing. Its driver, which reads what we hand to it, is watched.
 race_row() {
 	step "go test -race -shuffle=on, all but test/conformance and test/crash"
-	# The longest goes first, or it would go on alone at the end.
-	CGO_ENABLED=1 go test -race '-gcflags=modernc.org/...=-d=checkptr=0 -race=false' -gcflags=modernc.org/sqlite=-d=checkptr=0 \
+	# The longest goes first, or it would go on alone at the end; more packages at a time than there are processors, as many of them wait.
+	CGO_ENABLED=1 go test -p $(($(nproc) + 1)) -race '-gcflags=modernc.org/...=-d=checkptr=0 -race=false' -gcflags=modernc.org/sqlite=-d=checkptr=0 \
 		-shuffle=on -timeout 20m ./server $(go list ./... | grep -vE '(/server|/test/(conformance|crash))$')
 
 	# A write may run twice in life (a commit that is tried again): so here each does, the first time for nothing.
@@ -136,51 +140,44 @@ histories_row() {
 	FH_FIRST=${FH_FIRST:-100} FH_HISTORIES=$histories go test -count=1 -timeout 40m -run '^TestHistories$' ./test/split
 }
 
-# What waits for servers, the disk and the clock goes beside what computes, which is the nicer.
-said=$(mktemp -d /tmp/freehold-test.XXXXXX)
+# What waits for servers, the disk and the clock goes beside what computes; the histories take what is left.
 begin() { # row, how nice it is: its steps are named at once, and what else it says is printed when it has ended
 	(
 		row=$1
 		renice -n "$2" -p $BASHPID >/dev/null
 		"${row}_row"
-	) >"$said/$1" 2>&1 &
+	) >"$work/$1" 2>&1 &
+}
+bad=
+finish() { # what ran, its process
+	wait "$2" || bad="$bad $1"
+	cat "$work/$1"
+}
+judge() {
+	[ -z "$bad" ] || { echo "not good:$bad" >&2 && exit 1; }
 }
 echo
-touch "$said/steps"
-tail -f "$said/steps" & steps=$!
+touch "$work/steps"
+tail -f "$work/steps" & steps=$!
 begin web 0
 web=$!
 begin clients 0
 clients=$!
-begin race 5
+begin race 0
 race=$!
 begin histories 19
 histories=$!
-bad=
-for row in clients web race histories; do
-	wait "${!row}" || bad="$bad $row"
-	cat "$said/$row"
-done
+for row in clients web race histories; do finish "$row" "${!row}"; done
 row=
 kill $steps
-rm -r "$said"
-if [ -n "$bad" ]; then
-	echo "not good:$bad" >&2
-	exit 1
-fi
+judge
 
 # Chromium comes when all of that is over, as its stories go by the second. Fuzzing takes what it leaves: three seconds a target here, thirty
 # in `make fuzz`; what is found in CI is what a change has broken outright.
 step "the web app in Chromium, and fuzzing"
-fuzzed=$(mktemp /tmp/freehold-fuzzed.XXXXXX)
-FUZZTIME=${FUZZTIME:-3} nice -n 19 test/fuzz.sh >"$fuzzed" 2>&1 & fuzz=$!
+FUZZTIME=${FUZZTIME:-3} nice -n 19 test/fuzz.sh >"$work/fuzzing" 2>&1 & fuzzing=$!
 make --no-print-directory web-e2e || bad="$bad web"
-wait $fuzz || bad="$bad fuzzing"
-cat "$fuzzed"
-rm "$fuzzed"
-if [ -n "$bad" ]; then
-	echo "not good:$bad" >&2
-	exit 1
-fi
+finish fuzzing $fuzzing
+judge
 
 step "all good"
