@@ -75,3 +75,45 @@ test("what came while the conversation was not open is all there, though the app
     }
     assert.deepEqual([...seen].sort((a, b) => a - b), Array.from({ length: count }, (_, i) => i + 1));
 }));
+
+test("one can go back as far as there is, and forth again", { timeout: 240_000 }, () => house.tell(async () => {
+    const page = await house.page();
+    await register(house, page, "carol", "rain on the roof");
+    const count = 1100; // more than a timeline holds
+    await page.evaluate(async (count) => {
+        const { token } = JSON.parse(localStorage.getItem("freehold.account")!) as { token: string };
+        const ask = async (method: string, path: string, body: object): Promise<{ room_id: string }> => {
+            const response = await fetch(`/_matrix/client/v3${path}`, { method, body: JSON.stringify(body), headers: { Authorization: `Bearer ${token}` } });
+            return (await response.json()) as { room_id: string };
+        };
+        const { room_id } = await ask("POST", "/createRoom", { name: "Long", preset: "private_chat" });
+        for (let i = 1; i <= count; i++) await ask("PUT", `/rooms/${encodeURIComponent(room_id)}/send/m.room.message/${i}`, { msgtype: "m.text", body: `number ${i}.` });
+    }, count);
+    await openRoom(page, "Long");
+    await message(page, `number ${count}.`).waitFor();
+    await page.evaluate(() => {
+        const seen = ((window as unknown as { seen: Set<number> }).seen = new Set<number>());
+        const look = (): void => {
+            for (const article of document.querySelectorAll("[role=log] article")) {
+                const number = /number (\d+)\./.exec((article as HTMLElement).innerText)?.[1];
+                if (number) seen.add(Number(number));
+            }
+            requestAnimationFrame(look);
+        };
+        look();
+    });
+    const all = Array.from({ length: count }, (_, i) => i + 1);
+    for (const [step, last] of [[-250, 1], [250, count]] as const) {
+        await page.evaluate(() => (window as unknown as { seen: Set<number> }).seen.clear());
+        await page.getByRole("log").hover();
+        let seen: number[] = [];
+        for (const until = Date.now() + 90_000; Date.now() < until && !seen.includes(last);) {
+            for (let i = 0; i < 10; i++) {
+                await page.mouse.wheel(0, step);
+                await page.waitForTimeout(30);
+            }
+            seen = await page.evaluate(() => [...(window as unknown as { seen: Set<number> }).seen]);
+        }
+        assert.deepEqual(seen.sort((a, b) => a - b), all, step < 0 ? "on the way back" : "on the way forth");
+    }
+}));

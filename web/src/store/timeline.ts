@@ -17,14 +17,14 @@ import { Value } from "./value";
 import { Writing } from "./writing";
 
 const page = 50; // events that are asked for at once
-const longest = 2000; // limit: events of an opened timeline | 2,000 | the far end is let go and read again when scrolled to
+const longest = 1000; // limit: events of an opened timeline | 1,000 | the far end is let go and read again when scrolled to
 
 /** Whether there is more beyond an end of what is shown. */
 export type More = "some" | "coming" | "none";
 
 export interface TimelineState {
     items: Item[];
-    prepended: boolean; // the newest change of items was at their beginning
+    shifted: boolean; // the newest change of items was at their beginning
     loading: boolean; // nothing is there to show yet
     older: More;
     newer: More; // other than "none" when the person has gone far back
@@ -33,7 +33,7 @@ export interface TimelineState {
 
 /** The conversation of one room, or of one thread in it: from the newest message back, or around a message that was jumped to. */
 export class Timeline {
-    readonly state = new Value<TimelineState>({ items: [], prepended: false, loading: true, older: "some", newer: "none", unread: 0 });
+    readonly state = new Value<TimelineState>({ items: [], shifted: false, loading: true, older: "some", newer: "none", unread: 0 });
     /** The message that is to be brought into sight; a new object each time. */
     readonly focus = new Value<{ id: string } | undefined>(undefined);
     readonly acts: Acts;
@@ -79,6 +79,7 @@ export class Timeline {
         };
         s.on(room, RoomEvent.Timeline, (event: MatrixEvent, _room: Room | undefined, _start: boolean | undefined, _removed: boolean, data: IRoomTimelineData) => {
             if (data.timeline.getTimelineSet() === this.#set && this.state.get().newer === "none") {
+                this.#letGo("older");
                 while (this.#window?.extend(Direction.Forward, page)); // what came live
             }
             changed(event);
@@ -160,7 +161,7 @@ export class Timeline {
         const set = this.#set;
         if (!set) return false;
         const turn = ++this.#loads;
-        const window = new TimelineWindow(this.client, set, { windowLimit: longest });
+        const window = new TimelineWindow(this.client, set, { windowLimit: Infinity }); // #letGo sees to that
         try {
             await window.load(around, page);
         } catch (error) {
@@ -194,6 +195,7 @@ export class Timeline {
             return;
         }
         this.#put({ [end]: "coming" });
+        if (this.#letGo(end === "older" ? "newer" : "older")) await new Promise((resolve) => setTimeout(resolve)); // until it is shown
         try {
             await window.paginate(direction, page);
         } catch (error) {
@@ -203,8 +205,21 @@ export class Timeline {
         if (window !== this.#window) return;
         this.#show(end === "older");
         const more = (way: Direction): More => (window.canPaginate(way) ? "some" : "none");
-        const atNewest = this.state.get().newer === "none" && window.getEvents().length < longest; // else the far end may have been let go
-        this.#put({ older: more(Direction.Backward), newer: atNewest ? "none" : more(Direction.Forward) });
+        this.#put({ older: more(Direction.Backward), newer: this.state.get().newer === "none" ? "none" : more(Direction.Forward) });
+    }
+
+    /**
+     * Lets go of what is beyond the limit at an end. It is shown before more comes at the other one, since a view keeps its place by how
+     * many items an end has gained or lost. False when there is nothing to let go of.
+     */
+    #letGo(end: "older" | "newer"): boolean {
+        const window = this.#window;
+        const excess = (window?.getEvents().length ?? 0) + page - longest;
+        if (!window || excess <= 0) return false;
+        window.unpaginate(excess, end === "older");
+        this.#put({ [end]: "some" });
+        this.#show(end === "older");
+        return true;
     }
 
     /** Tells the others that everything has been read that is there. */
@@ -257,15 +272,15 @@ export class Timeline {
         this.state.set({ ...this.state.get(), ...change });
     }
 
-    /** Makes the items anew; prepended is given when it is for what has come from before them. */
-    #show(prepended = false): void {
+    /** Makes the items anew; shifted is given when it is for what has come before them, or is no more. */
+    #show(shifted = false): void {
         const room = this.#room;
         if (!this.#window || !room) return;
         const pending = this.state.get().newer === "none" ? room.getPendingEvents().filter((event) => this.#isOurs(event)) : [];
         const shown = this.#lines?.of([...this.#window.getEvents(), ...pending]);
         if (!shown) return;
         this.#decryption.look();
-        this.#put({ ...shown, loading: false, prepended });
+        this.#put({ ...shown, loading: false, shifted });
     }
 
     /** Whether an event that is on its way will be shown here: those of threads are shown in them. */

@@ -20,7 +20,7 @@ const close = 40; // pixels from the end that still count as the end
 
 /** The messages of a conversation. It stays at the end when it is there, and where it is when it is not. */
 export function Conversation({ timeline, direct, label }: { timeline: Timeline; direct: boolean; label: string }): ReactNode {
-    const { items, prepended, loading, older, newer, unread } = useValue(timeline.state);
+    const { items, shifted, loading, older, newer, unread } = useValue(timeline.state);
     const { openMenu } = useConversing();
     const words = useStrings();
     const scroller = useRef<HTMLDivElement>(null);
@@ -125,7 +125,7 @@ export function Conversation({ timeline, direct, label }: { timeline: Timeline; 
         <div className={styles.frame}>
             <div className={styles.scroller} ref={scroller} role="log" aria-label={label} aria-busy={older === "coming"} tabIndex={0} onContextMenu={menu} onKeyDown={pressed}>
                 <div className={styles.space} />
-                <Virtualizer ref={list} scrollRef={scroller} startMargin={above} shift={prepended} onScroll={scrolled}>
+                <Virtualizer ref={list} scrollRef={scroller} startMargin={above} shift={shifted} onScroll={scrolled}>
                     {items.map((item) => <ItemView key={item.key} item={item} direct={direct} />)}
                 </Virtualizer>
             </div>
