@@ -158,7 +158,7 @@ func (r *Reach) judge(ctx context.Context, now time.Time, silent bool) {
 	side, cut := r.Door.Side(), r.Door.CutState()
 	o := &r.outside
 	o.Heard = side.Heard
-	o.Rehearsal = cut&(dial.CutOutside|dial.CutAll) != 0
+	o.Rehearsal = cut&(dial.CutOutside|dial.CutPeers|dial.CutAll) != 0 // whom people here talk with is not reached
 	if o.Rehearsal {
 		if o.State != CutOff {
 			o.State, o.Since = CutOff, now

@@ -114,16 +114,18 @@ func TestOutside(t *testing.T) {
 	look(1)
 	want("healed", Reached, never)
 
-	began := now
-	o.cut = dial.CutOutside
-	look(3)
-	want("a rehearsal", CutOff, began)
-	if !r.Outside().Rehearsal {
-		t.Error("it is not said that it is one")
+	for _, scope := range []dial.Scope{dial.CutOutside, dial.CutPeers, dial.CutAll} {
+		began := now
+		o.cut = scope
+		look(3)
+		want("a rehearsal", CutOff, began)
+		if !r.Outside().Rehearsal {
+			t.Error("it is not said that it is one")
+		}
+		o.cut = dial.CutNothing
+		look(1)
+		want("after the rehearsal", Reached, never)
 	}
-	o.cut = dial.CutNothing
-	look(1)
-	want("after the rehearsal", Reached, never)
 }
 
 // TestView: a user is told of the servers of his rooms, those first that need it, and waiting ones are woken when that changes.
