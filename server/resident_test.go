@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"freehold.example/core/account"
 	"freehold.example/matrix/event"
@@ -425,6 +426,7 @@ func TestHistoryForServers(t *testing.T) {
 	} {
 		room := h.room("12")
 		h.set(room, "m.room.history_visibility", "", fields{"history_visibility": visibility})
+		time.Sleep(2 * time.Millisecond) // so that no event before it has its time
 		first := h.say(room, "before")
 		h.sut.Join(room, robin)
 		last := h.say(room, "now")
