@@ -15,6 +15,7 @@ import (
 	"freehold.example/core/account"
 	"freehold.example/core/budget"
 	"freehold.example/matrix/id"
+	"freehold.example/test/address"
 )
 
 // reasons are the names of all reasons to go out that the program declares, read from its source.
@@ -97,7 +98,7 @@ func TestBudgetNamesEveryReason(t *testing.T) {
 // Two servers that share a room: the budget counts who is in it, and knows what was learnt of the other one.
 func TestBudgetOfTwoServers(t *testing.T) {
 	open := func(c *Config) {
-		at := freeAddr(t)
+		at := address.For(t)
 		c.ServerName, c.ListenFederation, c.Registration = id.Server(at), at, account.Open
 	}
 	here, hereURL, _, _ := start(t, open)

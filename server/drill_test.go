@@ -14,6 +14,7 @@ import (
 	"freehold.example/core/account"
 	"freehold.example/core/drill"
 	"freehold.example/matrix/id"
+	"freehold.example/test/address"
 )
 
 // pair is two servers with a room that alice of one and bob of the other are in.
@@ -28,7 +29,7 @@ type pair struct {
 func newPair(t *testing.T, change ...func(*Config)) *pair {
 	t.Helper()
 	open := func(c *Config) {
-		at := freeAddr(t)
+		at := address.For(t)
 		c.ServerName, c.ListenFederation, c.Registration = id.Server(at), at, account.Open
 	}
 	p := &pair{}

@@ -1,25 +1,14 @@
 package server
 
 import (
-	"net"
 	"net/http"
 	"slices"
 	"testing"
 
 	"freehold.example/core/account"
 	"freehold.example/matrix/id"
+	"freehold.example/test/address"
 )
-
-// freeAddr is an address that nobody listens on.
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
 
 // An administrator sees the other servers, what is wrong with them, and tries them.
 func TestOtherServers(t *testing.T) {
@@ -28,7 +17,7 @@ func TestOtherServers(t *testing.T) {
 			c.ServerName, c.ListenFederation, c.Registration = id.Server(addr), addr, account.Open
 		}
 	}
-	here, there, nobody := freeAddr(t), freeAddr(t), freeAddr(t)
+	here, there, nobody := address.For(t), address.For(t), address.For(t)
 	s, base, _, _ := start(t, open(here))
 	_, made := ask(t, "POST", base+"/_matrix/client/v3/register", "", map[string]any{
 		"username": "alice", "password": "secret alice", "auth": map[string]any{"type": "m.login.dummy"},

@@ -7,6 +7,7 @@ import (
 
 	"freehold.example/core/account"
 	"freehold.example/matrix/id"
+	"freehold.example/test/address"
 )
 
 // What a change would do is said in numbers before it is done: whom it cuts off, in which rooms, and who would notice here.
@@ -16,7 +17,7 @@ func TestTouched(t *testing.T) {
 			c.ServerName, c.ListenFederation, c.Registration = id.Server(addr), addr, account.Open
 		}
 	}
-	here, there := freeAddr(t), freeAddr(t)
+	here, there := address.For(t), address.For(t)
 	s, base, _, _ := start(t, open(here))
 	_, other, _, _ := start(t, open(there))
 	register := func(base, name string) string {

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -11,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"freehold.example/test/address"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -27,14 +26,14 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
-			addr, err := freeAddr()
+			addr, err := address.Free()
 			if err != nil {
 				return err
 			}
 			e.Setenv("FREEHOLD_LISTEN_CLIENT", addr)
 			e.Setenv("FREEHOLD_LISTEN_FEDERATION", "")
 			for _, name := range []string{"CLIENTS", "HERE", "THERE"} { // for a second server, and for servers among themselves
-				if addr, err = freeAddr(); err != nil {
+				if addr, err = address.Free(); err != nil {
 					return err
 				}
 				e.Setenv(name, addr)
@@ -57,13 +56,4 @@ func TestScripts(t *testing.T) {
 			},
 		},
 	})
-}
-
-func freeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("find a free port: %w", err)
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
 }

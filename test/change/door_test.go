@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"freehold.example/base/durable"
+	"freehold.example/test/address"
 )
 
 // foolish are seeds that a server can run with: who writes them into the file by hand, and starts it, has what he wanted.
@@ -100,7 +101,7 @@ func TestFullLog(t *testing.T) {
 // A change that moves the listener is in use until it is undone: only a confirmation that comes by the new address keeps it.
 func TestConfirmedByTheNewAddress(t *testing.T) {
 	h := newHouse(t, "")
-	old, next := h.URL, freeAddress(t)
+	old, next := h.URL, address.For(t)
 	text := strings.ReplaceAll(h.good, strings.TrimPrefix(old, "http://"), next)
 	if err := h.apply(text).Run(); err != nil {
 		t.Fatal(err)
@@ -108,7 +109,7 @@ func TestConfirmedByTheNewAddress(t *testing.T) {
 	if h.URL = "http://" + next; h.readable() != nil {
 		t.Errorf("not served at the new address: %v", h.readable())
 	}
-	if out := h.run("config", "confirm", "--at", "http://"+freeAddress(t)); !strings.Contains(out, "nothing is confirmed") {
+	if out := h.run("config", "confirm", "--at", "http://"+address.For(t)); !strings.Contains(out, "nothing is confirmed") {
 		t.Errorf("confirmed by an address that nobody is at: %s", out)
 	}
 	h.URL = old

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"freehold.example/test/address"
 )
 
 // A seed is one bad change: which settings it has otherwise than the good file, or a whole file of its own.
@@ -34,7 +36,7 @@ type site struct {
 }
 
 func newSite(t *testing.T) *site {
-	s := &site{t: t, dir: t.TempDir(), free: freeAddress(t)}
+	s := &site{t: t, dir: t.TempDir(), free: address.For(t)}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -42,15 +44,6 @@ func newSite(t *testing.T) *site {
 	t.Cleanup(func() { l.Close() })
 	s.taken = l.Addr().String()
 	return s
-}
-
-func freeAddress(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func (s *site) write(name, text string) string {

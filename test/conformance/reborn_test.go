@@ -6,24 +6,20 @@ import (
 	"time"
 
 	"freehold.example/matrix/id"
+	"freehold.example/test/address"
 	"freehold.example/test/remote"
 )
 
 // TestReborn: a server that was set up anew under its old name and address, with a new key of the same id, is spoken with.
 func TestReborn(t *testing.T) {
 	s := first(t)
-	var at string
+	at := address.For(t)
 	for i := range 3 {
 		t.Run("", func(t *testing.T) {
-			l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", "0"))
-			if at != "" {
-				l.Close()
-				l, err = net.Listen("tcp", at)
-			}
+			l, err := net.Listen("tcp", at)
 			if err != nil {
 				t.Fatal(err)
 			}
-			at = l.Addr().String()
 			r := remote.On(t, l, id.Server(at))
 			robin, alice := r.User("robin"), s.newUser(t)
 			room := r.NewRoom("11", robin)

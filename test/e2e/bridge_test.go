@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"freehold.example/test/address"
 	"github.com/rs/zerolog"
 	"maunium.net/go/mautrix"
 	"maunium.net/go/mautrix/appservice"
@@ -63,7 +64,7 @@ const domain = "house.example"
 // HasBridge registers a bridge and restarts the server with it.
 func (h *house) HasBridge() *bridge {
 	h.t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", address.For(h.t))
 	if err != nil {
 		h.t.Fatal(err)
 	}

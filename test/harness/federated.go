@@ -1,9 +1,8 @@
 package harness
 
 import (
-	"net"
-
 	"freehold.example/matrix/id"
+	"freehold.example/test/address"
 	"freehold.example/test/remote"
 )
 
@@ -11,12 +10,11 @@ import (
 // address of its federation listener. It believes, and shows, certificates of the tests' authority (test/remote), which are
 // put into dir: such servers, and remotes, find each other by their names alone.
 func Federated(dir string) (name id.Server, env []string, err error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	at, err := address.Free()
 	if err != nil {
 		return "", nil, err
 	}
-	name = id.Server(l.Addr().String())
-	l.Close()
+	name = id.Server(at)
 	cert, key, ca, err := remote.Certificate(dir, name.Host())
 	return name, []string{
 		"FREEHOLD_SERVER_NAME=" + string(name), "FREEHOLD_FEDERATION=on", "FREEHOLD_LISTEN_FEDERATION=" + string(name),

@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -21,6 +20,7 @@ import (
 	"time"
 
 	"freehold.example/base/sqldb/sqldbtest"
+	"freehold.example/test/address"
 )
 
 const (
@@ -79,7 +79,7 @@ func Start(t testing.TB, e Engine, env ...string) *Server {
 // On is a server on an existing data directory, with SQLite. It is not started yet.
 func On(t testing.TB, dir string, env ...string) *Server {
 	t.Helper()
-	s := &Server{Dir: dir, t: t, env: env, log: filepath.Join(t.TempDir(), "log"), URL: "http://" + freeAddress(t)}
+	s := &Server{Dir: dir, t: t, env: env, log: filepath.Join(t.TempDir(), "log"), URL: "http://" + address.For(t)}
 	t.Cleanup(func() {
 		if s.cmd != nil {
 			s.Kill()
@@ -89,16 +89,6 @@ func On(t testing.TB, dir string, env ...string) *Server {
 		}
 	})
 	return s
-}
-
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // environ is the server's whole environment.

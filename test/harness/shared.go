@@ -2,25 +2,25 @@ package harness
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
+
+	"freehold.example/test/address"
 )
 
 // Shared starts one server for all tests of a package, from its TestMain. env are further settings, "FREEHOLD_X=y"; without
 // FREEHOLD_DATABASE_URL among them it runs on SQLite. end kills the server and removes what it kept; it fails if the server
 // had ended by itself. Of the server only URL, Dir and Log are for use.
 func Shared(env ...string) (s *Server, end func() error, err error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	at, err := address.Free()
 	if err != nil {
 		return nil, nil, err
 	}
-	l.Close()
 	dir, err := os.MkdirTemp("", "freehold-shared-")
 	if err != nil {
 		return nil, nil, err
 	}
-	s = &Server{URL: "http://" + l.Addr().String(), Dir: dir, env: env, log: filepath.Join(dir, "log")}
+	s = &Server{URL: "http://" + at, Dir: dir, env: env, log: filepath.Join(dir, "log")}
 	if err := s.TryStart(); err != nil {
 		_ = os.RemoveAll(dir) // in the temporary directory
 		return nil, nil, err

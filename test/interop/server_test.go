@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -15,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"freehold.example/test/address"
 	"freehold.example/test/harness"
 )
 
@@ -48,11 +48,11 @@ type server struct {
 // launch starts a homeserver on an empty folder below dir and waits until it answers clients.
 func launch(launcher, dir, host string, papers papers) (*server, error) {
 	kind := strings.TrimSuffix(filepath.Base(launcher), filepath.Ext(launcher))
-	client, err := freeAddress()
+	client, err := address.Free()
 	if err != nil {
 		return nil, err
 	}
-	federation, err := freeAddress()
+	federation, err := address.Free()
 	if err != nil {
 		return nil, err
 	}
@@ -78,16 +78,6 @@ func launch(launcher, dir, host string, papers papers) (*server, error) {
 		return nil, err
 	}
 	return s, s.start()
-}
-
-// freeAddress is one of loopback that nobody listens on, at the moment.
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
 }
 
 // start starts the process and waits until it answers clients.

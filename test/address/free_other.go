@@ -1,0 +1,14 @@
+//go:build !linux
+
+package address
+
+import "net"
+
+func free() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
