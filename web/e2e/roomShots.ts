@@ -163,7 +163,6 @@ await takePictures("rooms", async (house, shoot) => {
     await panel(phone, "About").getByRole("button", { name: "Settings" }).click();
     await shoot(phone, "settings-phone");
     await phone.goto(`${house.url}/explore`);
-    await button(phone, "Not now").click();
     await phone.getByRole("main").getByText("Orchard", { exact: true }).waitFor();
     await shoot(phone, "directory-phone");
 
@@ -188,12 +187,11 @@ await takePictures("rooms", async (house, shoot) => {
     await shoot(alice, "new-group-russian-desktop");
     await alice.keyboard.press("Escape");
     await phone.goto(house.url);
-    await button(phone, "Not now").click();
     await button(phone, "Menu").click();
     await phone.getByRole("menuitemradio", { name: "Русский" }).click();
     await shoot(phone, "list-russian-phone");
     await openRoom(phone, "Garden");
     await phone.goto(`${phone.url()}/info`);
-    await phone.waitForTimeout(2500);
+    await panel(phone, "Сведения").getByRole("button", { name: /^Участники/ }).waitFor();
     await shoot(phone, "about-russian-phone");
 });

@@ -371,5 +371,9 @@ test("an unwanted invitation is declined and its sender blocked; a room is left"
     await button(phone, "Close").click();
     await button(phone, "Back to the list").click();
     await list(phone).getByRole("link", { name: /Notices/ }).waitFor();
+
+    await phone.reload(); // who has said "not now" is not asked again at once
+    await phone.getByRole("button", { name: "Enter recovery key" }).waitFor();
+    await list(phone).getByRole("link", { name: /Notices/ }).waitFor();
 }));
 

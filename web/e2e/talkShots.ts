@@ -133,19 +133,21 @@ await takePictures("talk", async (house, shoot) => {
 
     const touch = await clara.context().newCDPSession(clara);
     const pressLong = async (): Promise<void> => {
-        const box = (await message(clara, "I have seeds").getByText("I have seeds").boundingBox())!;
+        const seeds = message(clara, "I have seeds").getByText("I have seeds");
+        await seeds.scrollIntoViewIfNeeded();
+        await clara.waitForTimeout(300); // until it rests: a finger on what moves is none that does
+        const box = (await seeds.boundingBox())!;
         await touch.send("Input.dispatchTouchEvent", { type: "touchStart", touchPoints: [{ x: box.x + 20, y: box.y + 8 }] });
-        await clara.waitForTimeout(800);
+        await clara.getByRole("dialog").getByRole("button", { name: "Reply", exact: true }).waitFor();
         await touch.send("Input.dispatchTouchEvent", { type: "touchEnd", touchPoints: [] });
-        await clara.waitForTimeout(300);
     };
     await pressLong();
     await shoot(clara, "message-menu-phone");
-    await clara.getByRole("menuitem", { name: "Reply", exact: true }).click();
+    await clara.getByRole("dialog").getByRole("button", { name: "Reply", exact: true }).click();
     await shoot(clara, "reply-phone");
     await clara.getByRole("button", { name: "Cancel" }).click();
     await pressLong();
-    await clara.getByRole("menuitem", { name: "Edit", exact: true }).click();
+    await clara.getByRole("dialog").getByRole("button", { name: "Edit", exact: true }).click();
     await shoot(clara, "edit-phone");
     await clara.getByRole("button", { name: "Cancel" }).click();
     await clara.getByRole("button", { name: "Search messages" }).click();

@@ -9,11 +9,13 @@ import type { Confirmation } from "./confirmation";
 /**
  * How it stands with the person's keys.
  * fresh: they have been made just now, and the recovery key must be shown; locked: the account has keys that this device
- * lacks, and the recovery key would bring them; later: the person was asked and does not want to now.
+ * lacks, and the recovery key would bring them; later: the person was asked a while ago and did not want to.
  */
 export type KeysState = { at: "checking" | "ready" | "locked" | "later" | "impossible" } | { at: "fresh"; recoveryKey: string };
 
 const unsavedPlace = "freehold.of.recovery-key"; // until the person has said that it is written down
+const laterPlace = "freehold.of.keys-later"; // when the person did not want to be asked for the recovery key
+const leaveAlone = 7 * 86_400_000; // milliseconds until the person is asked again when the app is opened; the list says it all the while
 
 /** Sets up encryption without asking: cross-signing, secret storage, key backup. */
 export class Keys {
@@ -58,7 +60,8 @@ export class Keys {
             this.state.set({ at: "ready" });
             void crypto.checkKeyBackupAndEnable();
         } else if (stored || (published && !own)) {
-            this.state.set({ at: "locked" });
+            const declined = Number(localStorage.getItem(laterPlace));
+            this.state.set({ at: Date.now() - declined < leaveAlone ? "later" : "locked" });
         } else if (!isSecureContext) {
             this.state.set({ at: "impossible" }); // the page came unencrypted: the browser has no cryptography for us
         } else {
@@ -178,6 +181,7 @@ export class Keys {
     }
 
     later(): void {
+        localStorage.setItem(laterPlace, String(Date.now()));
         this.state.set({ at: "later" });
     }
 

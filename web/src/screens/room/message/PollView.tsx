@@ -1,6 +1,6 @@
 import { CircleCheck, Circle, SquareCheck, Square } from "lucide-react";
 import { useState } from "react";
-import type { ReactNode } from "react";
+import type { CSSProperties, ReactNode } from "react";
 import { Button } from "../../../components/Button";
 import { Dialog, DialogEnd, DialogText } from "../../../components/Dialog";
 import type { PollState } from "../../../store/polls";
@@ -42,7 +42,7 @@ export function PollView({ id, poll }: { id: string; poll: PollState }): ReactNo
                                 <span className={styles.text} dir="auto">{answer.text}</span>
                                 {shown && <span className="unseen">{words.voters(answer.votes)}</span>}
                                 {shown && <span className={styles.part} aria-hidden="true">{part} %</span>}
-                                {shown && <span className={styles.bar} style={{ inlineSize: `${part}%` }} />}
+                                {shown && <span className={styles.bar} style={{ "--part": part / 100 } as CSSProperties} />}
                             </button>
                         </li>
                     );
