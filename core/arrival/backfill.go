@@ -28,9 +28,12 @@ const (
 // limit: rooms of which the past could not be had a moment ago, in memory | %d | all are forgotten
 const maxBarren = 10_000
 
+// fetching is a room of which the past is fetched. It is taken before the room's own lane.
+type fetching id.Room
+
 // past is the fetching of the past.
 type past struct {
-	lanes lane.Lanes[id.Room] // bounded by the requests under way
+	lanes lane.Lanes[fetching] // bounded by the requests under way
 
 	mu     sync.Mutex            // guards barren
 	barren map[id.Room]time.Time // until when it is not worth trying; bounded by maxBarren
@@ -42,7 +45,7 @@ type past struct {
 func (a *Arrivals) Backfill(ctx context.Context, in id.Room, missing []id.Event) error {
 	ctx, cancel := context.WithTimeout(ctx, backfillTime)
 	defer cancel()
-	unlock, err := a.past.lanes.Lock(ctx, in)
+	unlock, err := a.past.lanes.Lock(ctx, fetching(in))
 	if err != nil {
 		return nil // another has not got it in all that time
 	}

@@ -216,9 +216,17 @@ func (e *Ephemeral) settle(s *somebody, now time.Time) {
 // tellings are of users whose presence has changed. Those who come while others are told of are told of together: when all
 // come at once, as after a start, they share their rooms and so those who are to be told.
 type tellings struct {
-	turn sync.Mutex // held while users are told of; taken before mu
+	turn turn       // held while users are told of; taken before mu
 	mu   sync.Mutex // guards next
 	next *telling   // nil when nobody waits for the turn
+}
+
+// turn is one at a time.
+type turn struct{ mu sync.Mutex }
+
+func (t *turn) take() (end func()) {
+	t.mu.Lock()
+	return t.mu.Unlock
 }
 
 type telling struct {
@@ -241,8 +249,7 @@ func (e *Ephemeral) tellPresence(ctx context.Context, user id.User) {
 		<-mine.done
 		return
 	}
-	all.turn.Lock()
-	defer all.turn.Unlock()
+	defer all.turn.take()()
 	defer close(mine.done)
 	all.mu.Lock()
 	all.next = nil // nobody is added any more

@@ -145,7 +145,7 @@ func (h *Handshakes) try(ctx context.Context, f Filling) error {
 // giveUp forgets a room that everybody of this server has left, and of which no server tells anything: it is adopted anew when
 // somebody comes again.
 func (h *Handshakes) giveUp(ctx context.Context, f Filling) (given bool, err error) {
-	unlock, err := h.lanes.Lock(ctx, f.Room) // who joins holds it
+	unlock, err := h.lanes.Lock(ctx, entering(f.Room)) // who joins holds it
 	if err != nil {
 		return false, err
 	}
@@ -180,7 +180,7 @@ func (h *Handshakes) settled(ctx context.Context, f Filling) error {
 
 // complete puts the state into the room, unless that has been joined anew since it was asked for.
 func (h *Handshakes) complete(ctx context.Context, f Filling, state []id.Event) error {
-	unlock, err := h.lanes.Lock(ctx, f.Room) // who joins holds it
+	unlock, err := h.lanes.Lock(ctx, entering(f.Room)) // who joins holds it
 	if err != nil {
 		return err
 	}

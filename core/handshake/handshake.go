@@ -44,11 +44,14 @@ type Config struct {
 	Settled func(ctx context.Context, room id.Room) error
 }
 
+// entering is a room that is joined or left. It is taken before the room's own lane.
+type entering id.Room
+
 // Handshakes is one server's dealings with rooms that live elsewhere. Its methods may be called from any goroutine.
 type Handshakes struct {
 	Config
-	lanes lane.Lanes[id.Room] // one join of a room at a time: whoever comes second finds the server in it
-	wake  chan struct{}       // bounded: of size 1; there is something to do for Run
+	lanes lane.Lanes[entering] // one join of a room at a time: whoever comes second finds the server in it
+	wake  chan struct{}        // bounded: of size 1; there is something to do for Run
 
 	mu       sync.Mutex           // guards fillings
 	fillings map[id.Room]*Filling // rooms whose members are being fetched, as on disk; what is in it is replaced, not changed. bounded by the rooms that were joined

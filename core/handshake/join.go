@@ -38,7 +38,7 @@ const maxReason = 4096
 // Join makes the caller a member, here or through another server. Joining twice changes nothing. Errors: M_NOT_FOUND,
 // M_FORBIDDEN, M_INCOMPATIBLE_ROOM_VERSION, M_UNABLE_TO_AUTHORISE_JOIN, or that no server could be reached.
 func (h *Handshakes) Join(ctx context.Context, q Request) error {
-	unlock, err := h.lanes.Lock(ctx, q.Room)
+	unlock, err := h.lanes.Lock(ctx, entering(q.Room))
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ import (
 
 // Knock asks to be let in, here or through another server. Knocking twice changes nothing. Errors: as Join.
 func (h *Handshakes) Knock(ctx context.Context, q Request) error {
-	unlock, err := h.lanes.Lock(ctx, q.Room)
+	unlock, err := h.lanes.Lock(ctx, entering(q.Room))
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ const goodbye = 15 * time.Second
 // Leave ends the caller's membership, or turns an invitation or a knock down, here or through another server. Where no server
 // takes it, she is rid of it all the same. Leaving twice changes nothing. Errors: M_FORBIDDEN.
 func (h *Handshakes) Leave(ctx context.Context, q Request) error {
-	unlock, err := h.lanes.Lock(ctx, q.Room)
+	unlock, err := h.lanes.Lock(ctx, entering(q.Room))
 	if err != nil {
 		return err
 	}
