@@ -42,9 +42,7 @@ type BlockRequest struct {
 }
 
 func (r *BlockRequest) deed() (string, any) {
-	p := map[string]any{}
-	put(p, "block", r.Block)
-	return string(r.Room), p
+	return string(r.Room), given("block", r.Block)
 }
 
 func (a *API) block(ctx context.Context, by By, r *BlockRequest) (*BlockResponse, error) {

@@ -56,6 +56,13 @@ func put[T any](p map[string]any, key string, v *T) {
 	}
 }
 
+// given is what a deed was done with when it is one value.
+func given[T any](key string, v *T) map[string]any {
+	p := map[string]any{}
+	put(p, key, v)
+	return p
+}
+
 // none says whether a list that this server can keep nothing of is empty.
 func none(list json.RawMessage) bool {
 	var all []json.RawMessage
@@ -178,9 +185,7 @@ type SetAdminRequest struct {
 }
 
 func (r *SetAdminRequest) deed() (string, any) {
-	p := map[string]any{}
-	put(p, "admin", r.Admin)
-	return string(r.User), p
+	return string(r.User), given("admin", r.Admin)
 }
 
 func (a *API) setAdmin(ctx context.Context, by By, r *SetAdminRequest) (*csapi.Empty, error) {
@@ -263,9 +268,7 @@ type SuspendRequest struct {
 }
 
 func (r *SuspendRequest) deed() (string, any) {
-	p := map[string]any{}
-	put(p, "suspend", r.Suspend)
-	return string(r.User), p
+	return string(r.User), given("suspend", r.Suspend)
 }
 
 // SuspendResponse says whose account it was and what it is now.
@@ -295,9 +298,7 @@ type LoginAsRequest struct {
 }
 
 func (r *LoginAsRequest) deed() (string, any) {
-	p := map[string]any{}
-	put(p, "valid_until_ms", r.Until)
-	return string(r.User), p
+	return string(r.User), given("valid_until_ms", r.Until)
 }
 
 // LoginAsResponse is a session of another user.

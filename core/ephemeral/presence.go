@@ -221,7 +221,8 @@ type tellings struct {
 	next *telling   // nil when nobody waits for the turn
 }
 
-// turn is one at a time.
+// turn is had by one at a time. It is a type of its own, as test/lockorder tells locks apart by the type that takes them, and this one, unlike
+// those of Ephemeral, is held while the database is read.
 type turn struct{ mu sync.Mutex }
 
 func (t *turn) take() (end func()) {
