@@ -256,17 +256,21 @@ type recentTxns struct {
 
 type sent struct {
 	event id.Event
-	write *sqldb.Pending
+	write *sqldb.Pending // nil once it is on disk
 }
 
-// limit: transaction ids of late, in memory | %d of at most 500 bytes | any others are forgotten and found on disk
+// limit: transaction ids of late, in memory | %d of at most 300 bytes | any others are forgotten and found on disk
 const maxRecentTxns = 20_000
 
 func newRecentTxns() *recentTxns { return &recentTxns{m: map[[16]byte]sent{}} }
 
+// put is called when a write is queued and again, with no write to wait for, when it is on disk: that may be sooner.
 func (t *recentTxns) put(hash [16]byte, s sent) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.m[hash] == (sent{event: s.event}) {
+		return
+	}
 	for old := range t.m {
 		if len(t.m) < maxRecentTxns {
 			break

@@ -101,6 +101,9 @@ func (r *Rooms) once(ctx context.Context, t txn, send func() (id.Event, error)) 
 	}
 	for range maxTries {
 		if s, ok := r.recent.get(t.hash); ok {
+			if s.write == nil {
+				return s.event, nil
+			}
 			err := s.write.Wait(ctx)
 			if err == nil {
 				return s.event, nil

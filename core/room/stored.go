@@ -257,8 +257,9 @@ func (n *eventNames) drop(e id.Event) {
 	delete(n.m, e)
 }
 
-// eventCache keeps state events and others that many readers ask for, bounded in bytes. Events change only when they are
-// redacted: drop takes them out then, and a reader whose snapshot is older than the redaction cannot put the old form back.
+// eventCache keeps state events and others that many readers ask for, bounded in bytes: those that are replaced, and those
+// that are no state, until the room has moved on (forget). Events change only when they are redacted: drop takes them out
+// then, and a reader whose snapshot is older than the redaction cannot put the old form back.
 type eventCache struct {
 	mu    sync.Mutex // guards the rest
 	m     map[NID]*Stored
@@ -294,12 +295,11 @@ func (c *eventCache) put(events []*Stored) {
 			continue
 		}
 		size := cost(s)
-		for nid, old := range c.m { // any will do: what is in use comes back
+		for nid := range c.m { // any will do: what is in use comes back
 			if c.bytes+size <= c.limit {
 				break
 			}
-			delete(c.m, nid)
-			c.bytes -= cost(old)
+			c.remove(nid)
 		}
 		c.m[s.NID] = s
 		c.bytes += size
@@ -320,6 +320,17 @@ func (c *eventCache) drop(nid NID) {
 		}
 		c.gone[nid] = struct{}{}
 	}
+	c.remove(nid)
+}
+
+// forget is called for an event that few will ask for any more.
+func (c *eventCache) forget(nid NID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.remove(nid)
+}
+
+func (c *eventCache) remove(nid NID) {
 	if old := c.m[nid]; old != nil {
 		delete(c.m, nid)
 		c.bytes -= cost(old)

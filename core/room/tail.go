@@ -101,8 +101,9 @@ func (x *tail) now(upto sqldb.Pos) (sqldb.Pos, pmap.Root) {
 	return x.floor, x.before
 }
 
-// append puts what was written to a room at its end. prior is a position before it after which the room had no event.
-func (t *tails) append(w *write, prior sqldb.Pos) {
+// append puts what was written to a room at its end. prior is a position before it after which the room had no event. It
+// answers the events that the tail has let go of.
+func (t *tails) append(w *write, prior sqldb.Pos) (past []*Stored) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	x := t.rooms[w.head.nid]
@@ -134,9 +135,10 @@ func (t *tails) append(w *write, prior sqldb.Pos) {
 		n++
 	}
 	if n > 0 {
-		x.events = slices.Clone(x.events[n:]) // the old ones may be in use
+		past, x.events = x.events[:n], slices.Clone(x.events[n:]) // the old ones may be in use
 	}
 	t.shrink()
+	return past
 }
 
 // grow counts bytes.
@@ -309,6 +311,9 @@ func (r *Rooms) landed(w *write, err error) {
 	}
 	var states []*Stored
 	for i, p := range w.events {
+		if p.txn.id != "" {
+			r.recent.put(p.txn.hash, sent{event: p.event.ID()})
+		}
 		if p.redact != nil {
 			r.events.drop(p.redact.target.NID)
 			if p.redact.ofState() {
@@ -339,7 +344,12 @@ func (r *Rooms) landed(w *write, err error) {
 	}
 	r.events.put(states)
 	if len(w.events) > 0 {
-		r.tails.append(w, r.priorTo(w))
+		for _, s := range r.tails.append(w, r.priorTo(w)) {
+			r.events.forget(s.Replaces)
+			if _, is := s.Event.StateKey(); !is {
+				r.events.forget(s.NID)
+			}
+		}
 	}
 }
 

@@ -88,3 +88,28 @@ func nidOf(rooms *room.Rooms, in id.Room) (nid room.NID, err error) {
 	})
 	return nid, err
 }
+
+// TestMovedOn: what was replaced, and redactions, are kept in memory for as long as the room's end shows them; of a
+// transaction that is on disk only the event is remembered.
+func TestMovedOn(t *testing.T) {
+	sqldbtest.Each(t, schema.FS, func(t *testing.T, db *sqldb.DB) {
+		rooms := newRooms(t, db)
+		in := create(t, rooms, room.CreateRequest{Preset: "public_chat"})
+		begun := rooms.Cached()
+		key := ""
+		for i := range 150 {
+			topic := room.Draft{Type: "m.room.topic", StateKey: &key, Content: fmt.Appendf(nil, `{"topic":"%d"}`, i)}
+			sendDraft(t, rooms, in, alice, topic)
+			said := send(t, rooms, in, alice, "no", fmt.Sprint("said ", i))
+			if _, err := rooms.Redact(t.Context(), as(alice), in, said, []byte(`{}`), fmt.Sprint("unsaid ", i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := rooms.Cached() - begun; got > 150 {
+			t.Errorf("%d events more are in memory, want those of the last 200: two in three, and the topic before them", got)
+		}
+		if got := rooms.Waiting(); got > 0 {
+			t.Errorf("%d transactions that are on disk are remembered with their writes", got)
+		}
+	})
+}
