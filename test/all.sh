@@ -131,16 +131,20 @@ web_row() {
 	FREEHOLD_CRASHES=${FREEHOLD_CRASHES:-50} go test -v -timeout 20m ./test/crash | grep --line-buffered -vE '^(=== |    --- PASS)'
 }
 
-# Whole servers, cuts and kills by chance (FH_FIRST, FH_HISTORIES: others, or more); in continuous integration five times as many. The
-# race row plays some under the detector. Their time is fake, so that they may go without a processor for as long as others want it.
-histories_row() {
+# What may go without a processor for as long as others want it: whole servers, cuts and kills by chance, whose time is fake (FH_FIRST,
+# FH_HISTORIES: others, or more; in continuous integration five times as many; the race row plays some under the detector), and fuzzing,
+# three seconds a target here, thirty in `make fuzz`: what is found in CI is what a change has broken outright.
+rest_row() {
 	local histories=${FH_HISTORIES:-200}
 	if [ -n "${CI:-}" ]; then histories=${FH_HISTORIES:-1000}; fi
 	step "$histories histories of several servers, without the race detector"
 	FH_FIRST=${FH_FIRST:-100} FH_HISTORIES=$histories go test -count=1 -timeout 40m -run '^TestHistories$' ./test/split
+
+	step "fuzzing"
+	FUZZTIME=${FUZZTIME:-3} test/fuzz.sh
 }
 
-# What waits for servers, the disk and the clock goes beside what computes; the histories take what is left.
+# What waits for servers, the disk and the clock goes beside what computes; the rest takes what is left.
 begin() { # row, how nice it is: its steps are named at once, and what else it says is printed when it has ended
 	(
 		row=$1
@@ -153,9 +157,6 @@ finish() { # what ran, its process
 	wait "$2" || bad="$bad $1"
 	cat "$work/$1"
 }
-judge() {
-	[ -z "$bad" ] || { echo "not good:$bad" >&2 && exit 1; }
-}
 echo
 touch "$work/steps"
 tail -f "$work/steps" & steps=$!
@@ -165,19 +166,15 @@ begin clients 0
 clients=$!
 begin race 0
 race=$!
-begin histories 19
-histories=$!
-for row in clients web race histories; do finish "$row" "${!row}"; done
-row=
-kill $steps
-judge
+begin rest 19
+rest=$!
+for one in clients web race; do finish "$one" "${!one}"; done
 
-# Chromium comes when all of that is over, as its stories go by the second. Fuzzing takes what it leaves: three seconds a target here, thirty
-# in `make fuzz`; what is found in CI is what a change has broken outright.
-step "the web app in Chromium, and fuzzing"
-FUZZTIME=${FUZZTIME:-3} nice -n 19 test/fuzz.sh >"$work/fuzzing" 2>&1 & fuzzing=$!
+# Chromium comes when all but the rest is over, as its stories go by the second.
+step "the web app in Chromium"
 make --no-print-directory web-e2e || bad="$bad web"
-finish fuzzing $fuzzing
-judge
+finish rest $rest
+kill $steps
+[ -z "$bad" ] || { echo "not good:$bad" >&2 && exit 1; }
 
 step "all good"
