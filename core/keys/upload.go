@@ -116,7 +116,8 @@ func (k *Keys) store(tx *sqldb.Tx, p *Prepared) (changed bool, err error) {
 }
 
 // parseDeviceKeys checks the identity keys of a device ("DeviceKeys" of POST /keys/upload). It returns nil when there are
-// none. Signatures are for other devices to verify: they trust the key, not this server.
+// none. Signatures are for other devices to verify: they trust the key, not this server. Keys that nobody has signed are
+// shown as such, which is what other devices refuse them for.
 func parseDeviceKeys(user id.User, device id.Device, raw json.RawMessage) (*object, error) {
 	if len(raw) == 0 || bytes.Equal(raw, []byte("null")) {
 		return nil, nil
@@ -133,9 +134,10 @@ func parseDeviceKeys(user id.User, device id.Device, raw json.RawMessage) (*obje
 	); err != nil {
 		return nil, err
 	}
+	if o.signatures == nil {
+		o.signatures = signatures{}
+	}
 	switch {
-	case o.signatures == nil:
-		return nil, fault.New(fault.BadJSON, "signatures is missing")
 	case userID != string(user):
 		return nil, fault.New(fault.InvalidParam, "user_id is not that of the caller")
 	case deviceID != string(device):

@@ -69,7 +69,6 @@ func TestUploadRefused(t *testing.T) { // B253, B254
 	}{
 		{"no algorithms", "A1", Upload{DeviceKeys: without("algorithms")}, fault.BadJSON},
 		{"no keys", "A1", Upload{DeviceKeys: without("keys")}, fault.BadJSON},
-		{"no signatures", "A1", Upload{DeviceKeys: without("signatures")}, fault.BadJSON},
 		{"no user", "A1", Upload{DeviceKeys: without("user_id")}, fault.BadJSON},
 		{"no device", "A1", Upload{DeviceKeys: without("device_id")}, fault.BadJSON},
 		{"not an object", "A1", Upload{DeviceKeys: raw([]int{1})}, fault.BadJSON},

@@ -109,10 +109,26 @@ func TestB252(t *testing.T) {
 
 func TestB253(t *testing.T) {
 	alice := newUser(t)
-	for _, k := range []string{"algorithms", "keys", "signatures"} {
+	for _, k := range []string{"algorithms", "keys"} {
 		keys := alice.deviceKeys("")
 		delete(keys, k)
 		alice.post("/v3/keys/upload", obj{"device_keys": keys}).fails(400, "M_BAD_JSON")
+	}
+}
+
+// Beyond the lines: keys that nobody has signed are shown as what they are, and others decide what they are worth.
+func TestUnsignedDeviceKeys(t *testing.T) {
+	alice, bob := newUser(t), newUser(t)
+	keys := alice.deviceKeys("")
+	delete(keys, "signatures")
+	alice.upload(obj{"device_keys": keys})
+	got := bob.query(alice).at("device_keys", alice.id, alice.device)
+	if !got.at("signatures").equals(obj{}) || !got.at("keys").equals(keys["keys"]) {
+		t.Errorf("got %v, want the keys %v without signatures", got, keys["keys"])
+	}
+	alice.upload(obj{"device_keys": alice.deviceKeys("")})
+	if got := bob.query(alice).at("device_keys", alice.id, alice.device, "signatures"); len(got.keys(alice.id)) != 1 {
+		t.Errorf("signed later: got the signatures %v", got)
 	}
 }
 
