@@ -50,7 +50,7 @@ type Confirmed struct {
 type confirmation struct {
 	id        string
 	operation [sha256.Size]byte
-	params    [sha256.Size]byte // of the request that completed the first stage
+	params    [sha256.Size]byte // of the latest request; from the first stage that was completed it stays the same
 	completed []string
 	token     string
 	expires   time.Time
@@ -100,6 +100,18 @@ func (c *confirmations) find(id string) (confirmation, bool) {
 	return found, true
 }
 
+// given says whether a stranger was given a session for this very request.
+func (c *confirmations) given(operation, params [sha256.Size]byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for e := c.queues[1].Back(); e != nil; e = e.Prev() {
+		if s := e.Value.(*confirmation); s.params == params && s.operation == operation && s.expires.After(c.now()) {
+			return true
+		}
+	}
+	return false
+}
+
 // save keeps the session, giving it an id when it has none.
 func (c *confirmations) save(s confirmation) string {
 	c.mu.Lock()
@@ -141,8 +153,9 @@ func (c *confirmations) remove(e *list.Element) {
 // Confirm is user-interactive authentication: it returns nil when the stages of one of op's flows are complete, and
 // otherwise the 401 that tells the client what to do (Client-Server API, "User-Interactive Authentication API").
 //
-// A flow may be completed without a session. What was authorised is one operation with its parameters: a session is bound
-// to them from the first stage that was completed.
+// A flow may be completed without a session; but m.login.dummy shows nothing else, and a stranger who was given one for the
+// request has to pass it back. What was authorised is one operation with its parameters: a session is bound to them from the
+// first stage that was completed.
 func (a *Accounts) Confirm(ctx context.Context, op Operation, auth *csapi.Auth) (*Confirmed, error) {
 	if auth == nil {
 		auth = &csapi.Auth{}
@@ -190,6 +203,9 @@ func (a *Accounts) stage(ctx context.Context, op Operation, auth *csapi.Auth, s 
 	}
 	switch auth.Type {
 	case StageDummy:
+		if auth.Session == "" && s.stranger && a.confirm.given(s.operation, s.params) {
+			return fault.New(fault.MissingParam, "The session that was given for this request is missing"), nil
+		}
 	case StageToken:
 		valid, err := a.Invited(ctx, auth.Token, op.From)
 		if err != nil {

@@ -67,6 +67,19 @@ func TestB25(t *testing.T) {
 	}
 }
 
+// Beyond the lines: who was given a session for a request has to pass it back with it; nobody else needs one.
+func TestSessionIsPassedBack(t *testing.T) {
+	body := obj{"username": freeName(), "password": "correct horse battery"}
+	session := nobody(t).post("/v3/register", body).str("session")
+	body["auth"] = dummy
+	if a := nobody(t).post("/v3/register", body).fails(401, "M_MISSING_PARAM"); a.str("session") == "" || len(a.list("flows")) == 0 {
+		t.Errorf("without the session: got %s", a.raw)
+	}
+	signUp(t, body["username"].(string)+"-2", nil).ok()
+	body["auth"] = obj{"type": "m.login.dummy", "session": session}
+	nobody(t).post("/v3/register", body).ok()
+}
+
 func TestB26(t *testing.T) {
 	name := freeName()
 	a := signUp(t, name+"-UPPER", nil).ok()
