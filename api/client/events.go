@@ -319,9 +319,15 @@ func (a *API) context(ctx context.Context, c *Call, r *csapi.ContextRequest) (*c
 	return out, err
 }
 
+// messages says who may not read the room before it says what is wrong with the request, as other servers do.
 func (a *API) messages(ctx context.Context, c *Call, r *csapi.MessagesRequest) (*csapi.MessagesResponse, error) {
 	if r.Dir != "b" && r.Dir != "f" {
-		return nil, fault.New(fault.InvalidParam, "dir must be b or f")
+		return nil, a.Rooms.View(ctx, r.Room, c.Session.User, func(*sqldb.Tx, *room.Viewer) error {
+			if r.Dir == "" {
+				return fault.New(fault.MissingParam, "The query parameter dir is missing")
+			}
+			return fault.New(fault.InvalidParam, "dir must be b or f")
+		})
 	}
 	part, err := filterPart(r.Filter)
 	if err != nil {

@@ -111,8 +111,8 @@ type MessagesRequest struct {
 	Room   id.Room `path:"roomID" json:"-"`
 	From   string  `query:"from" json:"-"`
 	To     string  `query:"to" json:"-"`
-	Dir    string  `query:"dir,required" json:"-"` // b or f
-	Limit  *int    `query:"limit" json:"-"`        // 10 when nil
+	Dir    string  `query:"dir" json:"-"`   // b or f
+	Limit  *int    `query:"limit" json:"-"` // 10 when nil
 	Filter string  `query:"filter" json:"-"`
 }
 

@@ -52,6 +52,19 @@ func TestB164(t *testing.T) {
 	bob.messages(alice.publicRoom(), "dir=b", nil).fails(403, "M_FORBIDDEN")
 }
 
+// Beyond the lines: what is wrong with a request is said to those who may read the room.
+func TestMessagesWithoutDirection(t *testing.T) {
+	alice, bob := newUser(t), newUser(t)
+	room := alice.publicRoom()
+	bob.join(room)
+	bob.leave(room)
+	bob.forget(room)
+	for query, code := range map[string]string{"": "M_MISSING_PARAM", "dir=x": "M_INVALID_PARAM"} {
+		alice.messages(room, query, nil).fails(400, code)
+		bob.messages(room, query, nil).fails(403, "M_FORBIDDEN")
+	}
+}
+
 func TestB165(t *testing.T) {
 	alice := newUser(t)
 	room := alice.createRoom(nil)
