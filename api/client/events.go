@@ -22,6 +22,7 @@ import (
 func (a *API) eventRows() []route.Row[Call] {
 	return []route.Row[Call]{
 		{Method: http.MethodPut, Path: "/_matrix/client/v3/rooms/{roomID}/send/{type}/{txnID}", Auth: route.User, Limit: limit.Send, Serve: route.JSON(a.sendEvent)},
+		{Method: http.MethodPost, Path: "/_matrix/client/v3/rooms/{roomID}/send/{type}", Auth: route.User, Limit: limit.Send, Serve: route.JSON(a.sendOnce)},
 		{Method: http.MethodPut, Path: "/_matrix/client/v3/rooms/{roomID}/state/{type}/{stateKey?}", Auth: route.User, Limit: limit.Send, Serve: route.JSON(a.setState)},
 		{Method: http.MethodPut, Path: "/_matrix/client/v3/rooms/{roomID}/redact/{eventID}/{txnID}", Auth: route.User, Limit: limit.Send, Serve: route.JSON(a.redact)},
 		{Method: http.MethodGet, Path: "/_matrix/client/v3/rooms/{roomID}/state", Auth: route.User, Limit: limit.Read, Serve: route.JSON(a.state)},
@@ -47,11 +48,21 @@ func (a *API) sendEvent(ctx context.Context, c *Call, r *csapi.SendRequest) (*cs
 	case len(r.Content) == 0:
 		return nil, fault.New(fault.NotJSON, "The request needs a body")
 	}
-	at, err := c.timestamp(r.Time)
+	return a.send(ctx, c, r.Room, r.Type, r.Content, r.Time, r.TxnID)
+}
+
+// sendOnce is not in the specification; scripts and tests made for other servers send so. A request that is repeated sends
+// once more.
+func (a *API) sendOnce(ctx context.Context, c *Call, r *csapi.SendOnceRequest) (*csapi.SentResponse, error) {
+	return a.send(ctx, c, r.Room, r.Type, r.Content, r.Time, "")
+}
+
+func (a *API) send(ctx context.Context, c *Call, in id.Room, typ string, content json.RawMessage, ts *int64, txnID string) (*csapi.SentResponse, error) {
+	at, err := c.timestamp(ts)
 	if err != nil {
 		return nil, err
 	}
-	sent, err := a.Rooms.Send(ctx, c.caller(), r.Room, room.Draft{Type: r.Type, Content: r.Content, Timestamp: at}, r.TxnID)
+	sent, err := a.Rooms.Send(ctx, c.caller(), in, room.Draft{Type: typ, Content: content, Timestamp: at}, txnID)
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,14 @@ type SendRequest struct {
 	Content json.RawMessage `body:"raw,optional" json:"-"`              // optional for a retry with a delay alone
 }
 
+// SendOnceRequest is POST /rooms/{roomId}/send/{eventType}.
+type SendOnceRequest struct {
+	Room    id.Room         `path:"roomID" json:"-"`
+	Type    string          `path:"type" json:"-"`
+	Time    *int64          `query:"ts" json:"-"` // of application services: milliseconds since 1970
+	Content json.RawMessage `body:"raw" json:"-"`
+}
+
 // SetStateRequest is PUT /rooms/{roomId}/state/{eventType}/{stateKey}.
 type SetStateRequest struct {
 	Room     id.Room         `path:"roomID" json:"-"`

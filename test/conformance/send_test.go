@@ -50,6 +50,25 @@ func TestNoTransactionID(t *testing.T) {
 	}
 }
 
+// Beyond the lines, and the specification: a message without a transaction id is sent each time it is asked for.
+func TestSendOnce(t *testing.T) {
+	alice, bob := newUser(t), newUser(t)
+	room := alice.createRoom(nil)
+	once := path("/v3/rooms", room, "send", "m.room.message")
+	first, second := alice.post(once, text("one")).ok().str("event_id"), alice.post(once, text("one")).ok().str("event_id")
+	if first == second {
+		t.Errorf("two requests sent one event, %s", first)
+	}
+	if got := alice.messages(room, "dir=b&limit=2", nil).ok().at("chunk").all("event_id"); !slices.Equal(got, []string{second, first}) {
+		t.Errorf("got %v, want %s and %s", got, second, first)
+	}
+	for _, body := range []string{`{"body": 9007199254740992}`, `{"body": 1.1}`, `"a string"`} {
+		alice.post(once, body).fails(400, "M_BAD_JSON")
+	}
+	alice.post(once, `{"body": NaN}`).fails(400)
+	bob.post(once, text("me too")).fails(403, "M_FORBIDDEN")
+}
+
 // sends sends one request with the same transaction id from each session, and says which events came of it.
 func sends(room, txn string, sessions ...*user) []string {
 	var ids []string
