@@ -163,7 +163,7 @@ func (s *Server) openListeners(ctx context.Context) error {
 	rows := append(api.Rows(), admin.Rows(s.administration(), administrator)...)
 	table, err := route.New(route.Config[client.Call]{
 		Rows: rows, Guard: api.Guard, Limits: s.limits, Metrics: metrics, Log: c.Log, CORS: true,
-		Aliases: map[string]string{"/_matrix/client/r0": "/_matrix/client/v3"},
+		Aliases: map[string]string{"/_matrix/client/r0": "/_matrix/client/v3", "/_matrix/media/r0": "/_matrix/media/v3"},
 	})
 	if err != nil {
 		return err

@@ -81,7 +81,7 @@ func TestDocsRoutes(t *testing.T) {
 	b.WriteString("# Routes\n\n<!-- Made from the tables of api/ by `make gen`. -->\n\n" +
 		"What the client listener serves. *Caller*: who may call it (none: anybody; optional: anybody, but a token that is sent must\n" +
 		"be good; user; admin). *Limit*: which of the caller's buckets it is counted in (docs/config.md). *Body*: the largest\n" +
-		"body in KiB. Every path under `/_matrix/client/v3` is served under `/_matrix/client/r0` too. Downloads below\n`/_matrix/media` need a token unless legacy_media = \"on\".\n\n" +
+		"body in KiB. Every path under `/_matrix/client/v3` is served under `/_matrix/client/r0` too, and those under\n`/_matrix/media/v3` under `/_matrix/media/r0`. Downloads below `/_matrix/media` need a token unless\nlegacy_media = \"on\".\n\n" +
 		"| method | path | caller | limit | body |\n|---|---|---|---|---|\n")
 	list := func(rows []route.Info) {
 		for _, r := range rows {

@@ -42,7 +42,7 @@ func (a *API) mediaRows() []route.Row[Call] {
 	if a.LegacyMedia {
 		auth = route.Optional
 	}
-	for _, prefix := range []string{legacy, "/_matrix/media/r0/", "/_matrix/media/v1/"} {
+	for _, prefix := range []string{legacy, "/_matrix/media/v1/"} {
 		rows = append(rows,
 			route.Row[Call]{Method: http.MethodGet, Path: prefix + file, Auth: auth, Limit: limit.Download, Serve: route.Raw(a.download)},
 			route.Row[Call]{Method: http.MethodGet, Path: prefix + named, Auth: auth, Limit: limit.Download, Serve: route.Raw(a.download)},

@@ -115,6 +115,19 @@ func disposition(t *testing.T, a *answer, name string) string {
 	return kind
 }
 
+// Beyond the lines: the paths of r0.6.1, which is among the versions.
+func TestMediaBelowR0(t *testing.T) {
+	alice := newUser(t)
+	alice.get("/_matrix/media/r0/config").ok()
+	at, found := strings.CutPrefix(alice.post("/_matrix/media/r0/upload", "a file").ok().str("content_uri"), "mxc://")
+	if !found {
+		t.Fatalf("got %q", at)
+	}
+	if a := alice.get("/_matrix/media/r0/download/" + at).ok(); string(a.raw) != "a file" {
+		t.Errorf("got %s", a.raw)
+	}
+}
+
 func TestB290(t *testing.T) {
 	alice := newUser(t)
 	for _, name := range mediaNames {

@@ -116,8 +116,10 @@ type found struct {
 // find are the operations of a request: of those that fit its path the ones with most fixed segments, which are two where
 // the specification describes two forms of the body apart. path is escaped.
 func (s *Spec) find(method, path string) (ops []found) {
-	if rest, old := strings.CutPrefix(path, "/_matrix/client/r0/"); old {
-		path = "/_matrix/client/v3/" + rest
+	for _, api := range []string{"/_matrix/client/", "/_matrix/media/"} {
+		if rest, old := strings.CutPrefix(path, api+"r0/"); old {
+			path = api + "v3/" + rest
+		}
 	}
 	parts := strings.Split(path, "/")
 	best, known := -1, false
