@@ -148,7 +148,7 @@ func whyNot(server id.Server, err error) error {
 	if no, is := errors.AsType[*peer.AnswerError](err); is {
 		switch {
 		case no.Code == fault.NotYetUploaded:
-			return fault.New(fault.NotYetUploaded, "The content has not been uploaded yet").Because(err)
+			return fault.New(fault.NotYetUploaded, "Media has not been uploaded yet").Because(err)
 		case no.Status == http.StatusNotFound:
 			return errNoMedia.Because(err)
 		}

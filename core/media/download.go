@@ -52,7 +52,7 @@ func (m *Media) await(ctx context.Context, server id.Server, mediaID string, wai
 		select {
 		case <-sleeper.C():
 		case <-timer.C:
-			return nil, fault.New(fault.NotYetUploaded, "The content has not been uploaded yet")
+			return nil, fault.New(fault.NotYetUploaded, "Media has not been uploaded yet")
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}

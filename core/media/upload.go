@@ -146,7 +146,7 @@ func (m *Media) mayFill(tx *sqldb.Tx, user id.User, i ID) error {
 	case r.user != user:
 		return fault.New(fault.Forbidden, "This media id was created by somebody else")
 	case r.blob != "":
-		return fault.New(fault.CannotOverwriteMedia, "This media id has its content already")
+		return fault.New(fault.CannotOverwriteMedia, "Media ID already has content")
 	case stale(r.expires, m.Now()):
 		return fault.New(fault.NotFound, "This media id has expired")
 	}
