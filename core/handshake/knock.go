@@ -11,7 +11,8 @@ import (
 	"freehold.example/matrix/id"
 )
 
-// Knock asks to be let in, here or through another server. Knocking twice changes nothing. Errors: as Join.
+// Knock asks to be let in, here or through another server. Knocking twice changes nothing in a room that is here. Through
+// another server it is a new knock: who is not in the room is not told that the last one was turned down. Errors: as Join.
 func (h *Handshakes) Knock(ctx context.Context, q Request) error {
 	unlock, err := h.lanes.Lock(ctx, entering(q.Room))
 	if err != nil {
@@ -24,8 +25,6 @@ func (h *Handshakes) Knock(ctx context.Context, q Request) error {
 		return err
 	case at.Here || at.Local:
 		return h.Rooms.Knock(ctx, q.Caller, q.Room, q.Reason)
-	case s != nil && s.Membership == "knock":
-		return nil
 	}
 	if err := h.enterable(ctx, &q); err != nil {
 		return err

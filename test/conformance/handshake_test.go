@@ -327,8 +327,8 @@ func TestB412B413B415B416KnockThroughAnotherServer(t *testing.T) {
 			knock(obj{}).fails(403, "M_FORBIDDEN") // it is public
 			room.State(robin, "m.room.join_rules", "", obj{"join_rule": rule})
 			carol.joinVia(in, r.Name).fails(403, "M_FORBIDDEN")
-			knock(obj{"reason": "let me in"}).ok()
 			knock(obj{}).ok()
+			knock(obj{"reason": "let me in"}).ok()
 			events := carol.sync("", nil).knocked(in).at("knock_state", "events")
 			if got := events.find("m.room.member", carol.id); got.str("content", "membership") != "knock" || got.str("content", "reason") != "let me in" {
 				t.Errorf("got %s", events)
@@ -346,6 +346,11 @@ func TestB412B413B415B416KnockThroughAnotherServer(t *testing.T) {
 			at.Transaction(nil, room.Member(robin, id.User(carol.id), "leave")).OK()
 			carol.soon(since, "that nobody opens", func(a *answer) bool { return !a.left(in).missing() })
 			knock(obj{}).ok()
+			room.Member(robin, id.User(carol.id), "leave") // her server is not told
+			knock(obj{}).ok()
+			if got := room.Membership(id.User(carol.id)); got != "knock" {
+				t.Errorf("the room does not hear her knock again: %q", got)
+			}
 			at.Invite(room, robin, id.User(carol.id))
 			carol.soon("", "the invitation", func(a *answer) bool { return !a.invited(in).missing() })
 			knock(obj{}).fails(403, "M_FORBIDDEN")
