@@ -97,7 +97,9 @@ func (n *news) ephemeral() (all []json.RawMessage, err error) {
 		rooms[m.Room] = append(rooms[m.Room], m.Receipt)
 	}
 	for _, in := range slices.Sorted(maps.Keys(rooms)) {
-		add(map[string]any{"type": "m.receipt", "room_id": in, "content": ephemeral.Content(rooms[in])})
+		for _, content := range ephemeral.Contents(rooms[in]) {
+			add(map[string]any{"type": "m.receipt", "room_id": in, "content": content})
+		}
 	}
 	for _, t := range n.typing {
 		add(map[string]any{"type": "m.typing", "room_id": t.Room, "content": map[string]any{"user_ids": t.Users}})

@@ -323,27 +323,56 @@ type receiptData struct {
 	Thread string `json:"thread_id,omitempty"`
 }
 
-// Content is the content of the one m.receipt event that tells receipts: event id -> type -> user. It has one place for
-// each user, type and event; where an unthreaded receipt and a threaded one meet there, the unthreaded one stands, for it
-// says more.
-func Content(receipts []Receipt) map[id.Event]map[string]map[id.User]any {
-	content := map[id.Event]map[string]map[id.User]any{}
-	for _, r := range receipts {
-		types := content[r.Event]
-		if types == nil {
-			types = map[string]map[id.User]any{}
-			content[r.Event] = types
-		}
-		users := types[r.Type]
-		if users == nil {
-			users = map[id.User]any{}
-			types[r.Type] = users
-		}
-		if _, taken := users[r.User]; !taken || r.Thread == "" {
-			users[r.User] = receiptData{TS: r.TS, Thread: r.Thread}
+// Content is the content of an m.receipt event: event id -> type -> user.
+type Content map[id.Event]map[string]map[id.User]any
+
+// maxPlaces is how many receipts of one user at one event are told: the unthreaded one, that of the thread which the event is
+// in, and one of a client that takes it for another.
+const maxPlaces = 3
+
+// Contents are the contents of the m.receipt events that tell receipts. Each has one place for each user, type and event;
+// where an unthreaded receipt and threaded ones meet there, the unthreaded one, which says more, is in the first, and each of
+// the others in a further one, as they are given. Without receipts it is empty.
+func Contents(receipts []Receipt) []Content {
+	var all []Content
+	for _, unthreaded := range []bool{true, false} {
+		for _, r := range receipts {
+			if (r.Thread == "") == unthreaded {
+				all = place(all, r)
+			}
 		}
 	}
-	return content
+	return all
+}
+
+// place adds a receipt to the first content that has a place for it.
+func place(all []Content, r Receipt) []Content {
+	for _, c := range all {
+		if _, taken := c[r.Event][r.Type][r.User]; !taken {
+			c.put(r)
+			return all
+		}
+	}
+	if len(all) == maxPlaces {
+		return all
+	}
+	c := Content{}
+	c.put(r)
+	return append(all, c)
+}
+
+func (c Content) put(r Receipt) {
+	types := c[r.Event]
+	if types == nil {
+		types = map[string]map[id.User]any{}
+		c[r.Event] = types
+	}
+	users := types[r.Type]
+	if users == nil {
+		users = map[id.User]any{}
+		types[r.Type] = users
+	}
+	users[r.User] = receiptData{TS: r.TS, Thread: r.Thread}
 }
 
 // ForgetRoom removes the receipts of a room that is removed, inside the write that removes it.

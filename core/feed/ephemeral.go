@@ -10,7 +10,8 @@ import (
 	"freehold.example/matrix/id"
 )
 
-// ephemeral is the receipts and the typing of a room: one event of each.
+// ephemeral is the receipts and the typing of a room: one event of each, and further ones of receipts that have no place in the
+// first.
 func (l *look) ephemeral(s *room.Standing, fresh, receipts, typing bool, typists []id.User) ([]json.RawMessage, error) {
 	events := none
 	filter := &l.q.Filter.Ephemeral
@@ -19,13 +20,11 @@ func (l *look) ephemeral(s *room.Standing, fresh, receipts, typing bool, typists
 		if fresh {
 			after = 0
 		}
-		e, err := l.receiptEvent(s, after, nil)
+		told, err := l.receiptEvents(s, after, nil)
 		if err != nil {
 			return nil, err
 		}
-		if e != nil {
-			events = append(events, e)
-		}
+		events = append(events, told...)
 	}
 	if typing && filter.Type("m.typing") && filter.Room(s.RoomID) {
 		e, err := l.typingEvent(typists)
@@ -46,17 +45,24 @@ func (l *look) typingEvent(typists []id.User) (json.RawMessage, error) {
 	return json.Marshal(map[string]any{"type": "m.typing", "content": map[string]any{"user_ids": typists}})
 }
 
-// receiptEvent puts all receipts that moved and that keep keeps, but those of people the user ignores, into one m.receipt
-// event. A nil keep keeps all.
-func (l *look) receiptEvent(s *room.Standing, after sqldb.Pos, keep func(ephemeral.Receipt) bool) (json.RawMessage, error) {
+// receiptEvents tells all receipts that moved and that keep keeps, but those of people the user ignores. A nil keep keeps all.
+func (l *look) receiptEvents(s *room.Standing, after sqldb.Pos, keep func(ephemeral.Receipt) bool) ([]json.RawMessage, error) {
 	receipts, read := l.ahead[s.RoomID]
 	var err error
 	if !read || after > 0 {
 		receipts, err = l.f.Ephemeral.Receipts(l.tx, s.RoomID, after, l.upto, l.user)
 	}
-	receipts = slices.DeleteFunc(receipts, func(r ephemeral.Receipt) bool { return l.ignored[r.User] || keep != nil && !keep(r) })
-	if err != nil || len(receipts) == 0 {
+	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(map[string]any{"type": "m.receipt", "content": ephemeral.Content(receipts)})
+	receipts = slices.DeleteFunc(receipts, func(r ephemeral.Receipt) bool { return l.ignored[r.User] || keep != nil && !keep(r) })
+	var events []json.RawMessage
+	for _, content := range ephemeral.Contents(receipts) {
+		e, err := json.Marshal(map[string]any{"type": "m.receipt", "content": content})
+		if err != nil {
+			return nil, err
+		}
+		events = append(events, e)
+	}
+	return events, nil
 }

@@ -215,9 +215,13 @@ func (l *slideLook) allReceipts(x *Extensions) error {
 		if had {
 			after = v.after
 		}
-		return l.receiptEvent(v.Standing, after, func(r ephemeral.Receipt) bool {
+		events, err := l.receiptEvents(v.Standing, after, func(r ephemeral.Receipt) bool {
 			return had || v.timeline == nil || r.User == l.user || v.timeline[r.Event]
 		})
+		if err != nil || len(events) == 0 {
+			return nil, err
+		}
+		return events[0], nil // there is room for one
 	})
 }
 
