@@ -35,9 +35,6 @@ func strip(v *version.Version, in id.Room, raw []byte) json.RawMessage {
 		if _, state := e.StateKey(); !state || e.Room() != in {
 			return nil
 		}
-		if e.IsState("m.room.create", "") && v.RoomIDIsCreateHash {
-			return e.AppendClient(nil, event.ClientForm{WithoutRoom: true}) // so that a client can tell whose it is (MSC4311)
-		}
 		return e.AppendStripped(nil)
 	}
 	var s struct {

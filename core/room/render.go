@@ -158,12 +158,7 @@ func (r *Rooms) Stripped(tx *sqldb.Tx, s *Standing, user id.User) ([]json.RawMes
 		if err != nil {
 			return nil, err
 		}
-		switch {
-		case e == nil:
-		case typ == "m.room.create" && e.Event.Version().RoomIDIsCreateHash:
-			// Whole, as servers are sent it: of what is stripped nobody could tell that it is this room's (MSC4311).
-			out = append(out, e.Event.AppendClient(nil, event.ClientForm{WithoutRoom: true}))
-		default:
+		if e != nil {
 			out = append(out, e.Event.AppendStripped(nil))
 		}
 	}
