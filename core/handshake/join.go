@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"sync/atomic"
 
 	"freehold.example/base/sqldb"
 	"freehold.example/core/peer"
@@ -30,6 +31,7 @@ type Request struct {
 var (
 	errNoServer = fault.New(fault.NotFound, "This server does not know that room, nor a server to ask for it")
 	errBlocked  = fault.New(fault.Forbidden, "This room has been blocked on this server")
+	errGuessed  = errors.New("it was not named, and those that were have settled it")
 	errReason   = fault.New(fault.TooLarge, "A reason can have 4,096 bytes at most")
 )
 
@@ -69,6 +71,26 @@ func (h *Handshakes) Join(ctx context.Context, q Request) error {
 		return errNoServer
 	}
 	return h.joinThrough(ctx, servers, q, &at)
+}
+
+// unguessed is ask for a join through servers of which the client named some: once one of those knows the room but cannot let
+// the user in, no server is asked that is only guessed from the room's id or from who was in it.
+func (h *Handshakes) unguessed(named []id.Server) asking {
+	var settled atomic.Bool
+	return func(ctx context.Context, server id.Server, w *wish) (*template, error) {
+		if !slices.Contains(named, server) {
+			if settled.Load() {
+				return nil, errGuessed
+			}
+			return h.ask(ctx, server, w)
+		}
+		t, err := h.ask(ctx, server, w)
+		no, is := errors.AsType[*peer.AnswerError](err)
+		if is && (no.Code == fault.UnableToGrantJoin || no.Code == fault.UnableToAuthoriseJoin) {
+			settled.Store(true)
+		}
+		return t, err
+	}
 }
 
 // look finds out where the room is and what the caller has to do with it.
@@ -122,9 +144,13 @@ func (h *Handshakes) submit(ctx context.Context, servers []id.Server, w *wish,
 ) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	ask := h.ask
+	if w.asking != nil {
+		ask = w.asking
+	}
 	var failed failures
 	for len(servers) > 0 {
-		t, server, err := first(ctx, servers, func(ctx context.Context, s id.Server) (*template, error) { return h.ask(ctx, s, w) })
+		t, server, err := first(ctx, servers, func(ctx context.Context, s id.Server) (*template, error) { return ask(ctx, s, w) })
 		if err != nil {
 			var why failures
 			if !errors.As(err, &why) {
@@ -161,6 +187,9 @@ func (h *Handshakes) joinThrough(ctx context.Context, servers []id.Server, q Req
 		return err
 	}
 	w.depth = at.Depth + 1
+	if !at.Here {
+		w.asking = h.unguessed(q.Via)
+	}
 	return h.submit(ctx, servers, w, func(ctx context.Context, server id.Server, t *template, join *event.Event) error {
 		path := sendPath("v2", "join", join)
 		if !at.Here {

@@ -36,7 +36,11 @@ type wish struct {
 	membership string         // join, knock or leave
 	content    map[string]any // all but what the template may add
 	depth      int64          // at least, where the deeper of two events stays when a fork is resolved
+	asking     asking         // instead of ask, nil for that
 }
+
+// asking asks a server for the template of an event.
+type asking func(ctx context.Context, server id.Server, w *wish) (*template, error)
 
 // template is what a server answered to make_join, make_knock or make_leave, checked: an event that is this server's own but
 // for its place in the room.

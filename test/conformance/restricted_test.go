@@ -197,3 +197,24 @@ func TestB426B427ServersThatCannotAuthorise(t *testing.T) {
 		}
 	}
 }
+
+// TestJoinsThroughNamedServers: where a server that the client names cannot let somebody in, another that it names is asked, but
+// none that it does not name, though the room's id does; that one is asked where those named know nothing.
+func TestJoinsThroughNamedServers(t *testing.T) {
+	s, named := first(t), remote.New(t)
+	for _, code := range []string{"M_UNABLE_TO_GRANT_JOIN", "M_UNABLE_TO_AUTHORISE_JOIN"} {
+		t.Run(code, func(t *testing.T) {
+			r, room, _ := theirs(t, "10")
+			s.meet(r)
+			s.meet(named)
+			defer named.Hook("GET /_matrix/federation/v1/make_join/", remote.Fail(400, code))()
+			alice := s.newUser(t)
+			alice.joinVia(string(room.ID), named.Name).fails(400, code)
+			alice.joinVia(string(room.ID), named.Name, r.Name).ok()
+		})
+	}
+	r, room, _ := theirs(t, "10")
+	s.meet(r)
+	defer named.Hook("GET /_matrix/federation/v1/make_join/", remote.Fail(404, "M_NOT_FOUND"))()
+	s.newUser(t).joinVia(string(room.ID), named.Name).ok()
+}
