@@ -167,11 +167,16 @@ func newWorld(t *testing.T, db *sqldb.DB) *world {
 	return w
 }
 
-// run delivers until stop is called.
+// run delivers until stop is called. What is said after it has come back is told: a queue that is new begins with what comes.
 func (w *world) run() (stop func()) {
 	ctx, cancel := context.WithCancel(w.t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- NewQueue(w.config, w.service).Run(ctx) }()
+	for begun := 0; begun == 0; {
+		if err := w.config.DB.Read(ctx, func(tx *sqldb.Tx) error { return tx.Row(`SELECT count(*) FROM appservice_queue`).Scan(&begun) }); err != nil {
+			w.t.Fatal(err)
+		}
+	}
 	return func() {
 		w.t.Helper()
 		cancel()

@@ -33,7 +33,7 @@ var errNotServing = fault.New(fault.Unknown, "The server is not serving now").Wi
 
 // State is what is kept.
 func (k *keeper) State() change.State {
-	s := change.State{Current: k.guard.Current(), File: k.source.File, Remark: k.Remark(), Entries: []change.Entry{}}
+	s := change.State{Current: k.guard.Current(), File: k.source().File, Remark: k.Remark(), Entries: []change.Entry{}}
 	var until time.Time
 	if s.Trial, until = k.guard.Trial(); !until.IsZero() {
 		s.Until = &until
@@ -104,7 +104,7 @@ func refusal(plan *change.Plan, over bool) error {
 
 // begin hands the change over to the loop, which ends the generation that may be asking for it.
 func (k *keeper) begin(ctx context.Context, r change.Request, out *change.Applied) (*change.Applied, error) {
-	c, err := k.source.Config("the new configuration", r.Text)
+	c, err := k.source().Config("the new configuration", r.Text)
 	if err != nil {
 		return out, fault.New(fault.InvalidParam, "The configuration cannot be used: "+err.Error())
 	}
@@ -211,7 +211,7 @@ func (k *keeper) writeFile() (wrong string) {
 	if err != nil {
 		return err.Error()
 	}
-	file := k.source.File
+	file := k.source().File
 	if file == "" {
 		k.report(true, k.guard.Saw("", guard.Hash(nil)))
 		return ""
@@ -221,7 +221,7 @@ func (k *keeper) writeFile() (wrong string) {
 	_, seen := k.guard.Seen()
 	_, rejected := k.guard.Rejected(hash)
 	if err == nil && hash != guard.Hash(text) {
-		if hash != seen && hash != guard.Hash(k.source.text) {
+		if hash != seen && hash != guard.Hash(k.source().text) {
 			again := "it is tried at the next start"
 			if rejected {
 				again = "it was undone, and is not tried again"
@@ -338,7 +338,7 @@ func (k *keeper) Check(ctx context.Context, text []byte, over bool) (*change.Pla
 	if err != nil {
 		return nil, err
 	}
-	to, wrong := k.source.Config("the new configuration", text)
+	to, wrong := k.source().Config("the new configuration", text)
 	from := k.inUse()
 	refused, warnings := k.Judge(ctx, &Candidate{From: from, To: &to, Wrong: wrong, Taken: k.net.has, House: k.sameHouse})
 	plan.Refused, plan.Warnings = append(plan.Refused, refused...), append(plan.Warnings, warnings...)
@@ -387,7 +387,8 @@ func History(home string) (change.State, error) {
 	if err != nil {
 		return change.State{}, err
 	}
-	k := keeper{guard: g, source: new(source)}
+	k := keeper{guard: g}
+	k.from.Store(new(source))
 	s := k.State()
 	if len(s.Entries) == 0 {
 		return s, fmt.Errorf("no configuration is kept in %s yet", home)

@@ -78,7 +78,7 @@ func isHere(host string) bool {
 // plan is what a configuration would change, without judging it.
 func (k *keeper) plan(ctx context.Context, text []byte) (*change.Plan, error) {
 	p := &change.Plan{Refused: []string{}, Warnings: []string{}, Changes: []change.Setting{}, Listeners: []change.Listener{}, Touches: []change.Touch{}}
-	to, err := k.source.Config("the new configuration", text)
+	to, err := k.source().Config("the new configuration", text)
 	if err != nil {
 		return p, nil //nolint:nilerr // it is for the judge to say
 	}
@@ -127,7 +127,7 @@ func (k *keeper) pinned(text []byte, to *server.Config) (warnings []string) {
 		if _, in := said[key]; !in {
 			continue
 		}
-		if _, is := k.source.Pinned(key); is && slices.ContainsFunc(differ, func(s change.Setting) bool { return s.Key == key }) {
+		if _, is := k.source().Pinned(key); is && slices.ContainsFunc(differ, func(s change.Setting) bool { return s.Key == key }) {
 			warnings = append(warnings, key+": a flag or the environment has it, and wins over the file.")
 		}
 	}

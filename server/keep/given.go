@@ -21,7 +21,7 @@ func (k *keeper) givenPath() string { return filepath.Join(k.home, "config", "gi
 
 // given is what flags and the environment say.
 func (k *keeper) given() map[string]string {
-	all := k.source.Given()
+	all := k.source().Given()
 	delete(all, homeKey)
 	return all
 }

@@ -58,9 +58,9 @@ const (
 // keeper is the life of one process.
 type keeper struct {
 	Config
-	source *source
-	served server.Sources // flags and environment as they were when the server last served; as they are, when that is not known
-	home   string         // the data directory
+	from   atomic.Pointer[source] // what is there is not changed: the loop puts another in its place
+	served server.Sources         // flags and environment as they were when the server last served; as they are, when that is not known
+	home   string                 // the data directory
 	guard  *guard.Guard
 	ring   *ring
 	logger atomic.Pointer[slog.Logger] // by the settings of what runs, or ran last
@@ -99,12 +99,13 @@ func Run(ctx context.Context, c Config) error {
 	}
 	k.ring = newRing(k.Out)
 	k.since, k.why = k.began, "the server is starting"
-	var err error
-	if k.source, err = find(c.Args, c.Environ); err != nil {
+	from, err := find(c.Args, c.Environ)
+	if err != nil {
 		return err
 	}
-	k.home = k.source.home
-	first, wrong := k.source.config()
+	k.from.Store(from)
+	k.home = from.home
+	first, wrong := from.config()
 	k.logger.Store(server.NewLogger(k.ring, first.LogFormat, first.LogLevel))
 	k.net = newNetwork()
 	defer k.net.close()
@@ -234,7 +235,7 @@ func (k *keeper) again(ctx context.Context) (*generation, error) {
 }
 
 // current is the confirmed configuration.
-func (k *keeper) current() (server.Config, error) { return k.configured(k.source.Sources) }
+func (k *keeper) current() (server.Config, error) { return k.configured(k.source().Sources) }
 
 // configured is the same with some flags and environment.
 func (k *keeper) configured(with server.Sources) (server.Config, error) {
@@ -255,6 +256,9 @@ func (k *keeper) report(_ bool, err error) {
 
 // log is for whoever asks: the loop puts another in its place with each generation.
 func (k *keeper) log() *slog.Logger { return k.logger.Load() }
+
+// source is for whoever asks, as log is.
+func (k *keeper) source() *source { return k.from.Load() }
 
 // note says loudly what is wrong with the operator's file.
 func (k *keeper) note(format string, args ...any) {

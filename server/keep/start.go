@@ -39,7 +39,9 @@ func (k *keeper) start(ctx context.Context) (*generation, error) {
 		var failed []error // why each of the ways did, in the end
 		var last error
 		for _, sources := range ways {
-			k.source.Sources = sources
+			from := *k.source()
+			from.Sources = sources
+			k.from.Store(&from)
 			var file error // why what is in the file now failed
 			for i, a := range k.attempts() {
 				g, err := k.try(ctx, a)
@@ -72,19 +74,19 @@ func (k *keeper) start(ctx context.Context) (*generation, error) {
 // ways is what flags and the environment say, and then, where that is something else, what they said when the server last
 // served.
 func (k *keeper) ways() []server.Sources {
-	k.served = k.source.Sources
+	k.served = k.source().Sources
 	last, err := k.lastGiven()
 	if err != nil {
 		k.log().Error("what flags and the environment said before is gone", "cause", err)
 	}
 	if last == nil || maps.Equal(last, k.given()) {
-		return []server.Sources{k.source.Sources}
+		return []server.Sources{k.source().Sources}
 	}
-	if _, pinned := k.source.Pinned(homeKey); pinned {
+	if _, pinned := k.source().Pinned(homeKey); pinned {
 		last[homeKey] = k.home
 	}
-	k.served = k.source.With(last)
-	return []server.Sources{k.source.Sources, k.served}
+	k.served = k.source().With(last)
+	return []server.Sources{k.source().Sources, k.served}
 }
 
 // tell says loudly what was not used before an attempt could be: of what flags and the environment say (given is why), and of
@@ -101,7 +103,7 @@ func (k *keeper) tell(a attempt, given []error, file error) {
 	}
 	switch {
 	case file != nil:
-		k.note("%s cannot be used: %v: configuration %d is in use", k.source.File, file, k.guard.Current())
+		k.note("%s cannot be used: %v: configuration %d is in use", k.source().File, file, k.guard.Current())
 	case a.number != 0:
 		k.compare()
 	}
@@ -109,26 +111,26 @@ func (k *keeper) tell(a attempt, given []error, file error) {
 
 // attempts says what to start with, in this order.
 func (k *keeper) attempts() (all []attempt) {
-	current, hash := k.guard.Current(), guard.Hash(k.source.text)
+	current, hash := k.guard.Current(), guard.Hash(k.source().text)
 	file, seen := k.guard.Seen()
 	if current == 0 {
-		return []attempt{{text: k.source.text, why: "the first start"}}
+		return []attempt{{text: k.source().text, why: "the first start"}}
 	}
 	_, rejected := k.guard.Rejected(hash)
-	_, wrong := k.source.config()
+	_, wrong := k.source().config()
 	switch {
 	case wrong == nil && hash == seen:
 	case rejected && hash != seen: // compare says so
-	case k.source.File == "" && file != "":
+	case k.source().File == "" && file != "":
 		all = append(all, attempt{why: file + " was not named"})
 	default:
-		all = append(all, attempt{text: k.source.text, why: "the file was edited"})
+		all = append(all, attempt{text: k.source().text, why: "the file was edited"})
 	}
 	text, err := k.guard.Text(current)
 	if err != nil {
 		k.log().Error("the confirmed configuration is gone", "cause", err)
 		if len(all) == 0 {
-			all = append(all, attempt{text: k.source.text, why: "the kept one is gone"})
+			all = append(all, attempt{text: k.source().text, why: "the kept one is gone"})
 		}
 		return all
 	}
@@ -139,11 +141,11 @@ func (k *keeper) try(ctx context.Context, a attempt) (*generation, error) {
 	var c server.Config
 	var err error
 	if a.number != 0 {
-		c, err = k.source.Config(fmt.Sprintf("configuration %d", a.number), a.text)
-	} else if c, err = k.source.config(); err == nil && k.guard.Current() != 0 {
+		c, err = k.source().Config(fmt.Sprintf("configuration %d", a.number), a.text)
+	} else if c, err = k.source().config(); err == nil && k.guard.Current() != 0 {
 		err = k.sameHouse(ctx, &c)
 	}
-	if err == nil && a.number != 0 && !maps.Equal(k.source.Given(), k.served.Given()) {
+	if err == nil && a.number != 0 && !maps.Equal(k.source().Given(), k.served.Given()) {
 		err = k.sameDatabase(ctx, &c)
 	}
 	if err != nil {
@@ -159,20 +161,20 @@ func (k *keeper) took(g *generation, a attempt) error {
 	}
 	number, err := k.guard.Adopt(a.text, "operator", a.why)
 	if err == nil {
-		err = k.guard.Saw(k.source.File, guard.Hash(a.text))
+		err = k.guard.Saw(k.source().File, guard.Hash(a.text))
 	}
 	if err != nil {
 		k.log().Error("the configuration cannot be kept, and could not be restored", "cause", err)
 		return nil
 	}
 	g.number = number
-	k.source.point()
+	k.source().point()
 	return nil
 }
 
 // compare says when the operator's file is not what is in use.
 func (k *keeper) compare() {
-	file := k.source.File
+	file := k.source().File
 	if file == "" {
 		return
 	}
