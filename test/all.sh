@@ -133,7 +133,7 @@ web_row() {
 
 # What may go without a processor for as long as others want it: whole servers, cuts and kills by chance, whose time is fake (FH_FIRST,
 # FH_HISTORIES: others, or more; in continuous integration five times as many; the race row plays some under the detector), and fuzzing,
-# three seconds a target here, thirty in `make fuzz`: what is found in CI is what a change has broken outright.
+# two thousand inputs a target here, thirty seconds in `make fuzz`: what is found in CI is what a change has broken outright.
 rest_row() {
 	local histories=${FH_HISTORIES:-200}
 	if [ -n "${CI:-}" ]; then histories=${FH_HISTORIES:-1000}; fi
@@ -141,7 +141,7 @@ rest_row() {
 	FH_FIRST=${FH_FIRST:-100} FH_HISTORIES=$histories go test -count=1 -timeout 40m -run '^TestHistories$' ./test/split
 
 	step "fuzzing"
-	FUZZTIME=${FUZZTIME:-3} test/fuzz.sh
+	FUZZTIME=${FUZZTIME:-2000x} test/fuzz.sh
 }
 
 # What waits for servers, the disk and the clock goes beside what computes; the rest takes what is left.

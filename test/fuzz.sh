@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Runs every fuzz target for FUZZTIME seconds (30): as many packages at a time as there are processors, each target with one worker.
+# Runs every fuzz target for FUZZTIME (30s; 2000x for so many inputs): as many packages at a time as there are processors, each target
+# with one worker.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export GOFLAGS="${GOFLAGS:-} -buildvcs=false"
-export FUZZTIME=${FUZZTIME:-30}
+export FUZZTIME=${FUZZTIME:-30s}
 
 binaries=$(mktemp -d "${TMPDIR:-/tmp}/freehold-fuzz.XXXXXX")
 trap 'rm -rf "$binaries"' EXIT
@@ -21,7 +22,7 @@ package() { # directory, targets: one binary for all, as linking it may take lon
 one() { # directory, binary, target
 	local out
 	# New inputs are made smaller five times at most: there is seldom one that matters, and it is time not spent on looking.
-	if out=$(cd "$1" && "$2" -test.run '^$' -test.fuzz "^$3\$" -test.fuzztime "${FUZZTIME}s" -test.fuzzminimizetime 5x -test.parallel 1 \
+	if out=$(cd "$1" && "$2" -test.run '^$' -test.fuzz "^$3\$" -test.fuzztime "$FUZZTIME" -test.fuzzminimizetime 5x -test.parallel 1 \
 		-test.fuzzcachedir "$cache/$1" -test.paniconexit0 2>&1); then
 		printf '%s %s: %s\n' "$1" "$3" "$(grep -oE 'execs: [0-9]+' <<<"$out" | tail -1)"
 	elif grep -q '^ *context deadline exceeded$' <<<"$out" && ! grep -qE 'Failing input|panic|hung or terminated' <<<"$out"; then
@@ -36,6 +37,6 @@ export -f package one
 
 targets=$(grep -roE '^func Fuzz[A-Za-z0-9_]*' --include='*_test.go' matrix base core api server cmd |
 	sed -E 's|/[^/]*_test\.go:func | |' | sort -u)
-echo "$(wc -l <<<"$targets") targets, $FUZZTIME s each"
+echo "$(wc -l <<<"$targets") targets, $FUZZTIME each"
 awk '{ of[$1] = of[$1] " " $2 } END { for (dir in of) print dir of[dir] }' <<<"$targets" | sort |
 	xargs -L 1 -P "$(nproc)" bash -c 'package "$@"' package
