@@ -128,7 +128,14 @@ func (r *Rooms) ownEncounter(tx *sqldb.Tx, e *Encounter, user id.User, s *Standi
 		return err
 	}
 	if (was == "join") == (s.Membership == "join") {
-		return nil
+		if was != "join" {
+			return nil
+		}
+		// Who was away in the meantime may not have been told whose keys changed then, and nor may this server.
+		if away, err := r.wasAway(tx, s.Event, since); err != nil || !away {
+			return err
+		}
+		was = "leave"
 	}
 	members, err := sqldb.All(tx, scanOther, sqlMembersSince, s.Room, since)
 	if err != nil {
@@ -167,6 +174,26 @@ func (e *Encounter) add(user id.User, was, is string) {
 	case was == "join" && is != "join":
 		e.Parted = append(e.Parted, user)
 	}
+}
+
+// wasAway says whether a user, by the member events of one room from the newest back, was anything but joined since a moment
+// of the stream.
+func (r *Rooms) wasAway(tx *sqldb.Tx, newest NID, since sqldb.Pos) (bool, error) {
+	nid := newest
+	for range maxMemberships {
+		if nid == 0 {
+			return false, nil
+		}
+		s, err := r.Load(tx, nid)
+		if err != nil || s.Pos <= since {
+			return false, err
+		}
+		if s.Membership() != "join" {
+			return true, nil
+		}
+		nid = s.Replaces
+	}
+	return true, nil
 }
 
 // MembershipAt follows a user's member events of one room, from the newest back, to what she was at a moment of the

@@ -100,6 +100,25 @@ func TestBothLeft(t *testing.T) {
 	}
 }
 
+// TestAwayAndBack: what became of the keys of the others while she was away and her server did not follow them is looked at
+// when she is back, also by a client that saw neither her leave nor her return.
+func TestAwayAndBack(t *testing.T) {
+	s, s2 := first(t), second(t)
+	alice, bob, room := met(t, s, s2)
+	bob.uploadDevice()
+	since := alice.changed(alice.now(), bob).str("next_batch")
+	alice.leave(room)
+	bob.soon("", "alice's leave", func(a *answer) bool { return a.membership(room, alice, "leave") })
+	keys := bob.deviceKeys("meanwhile")
+	bob.post("/v3/keys/upload", obj{"device_keys": keys}).ok()
+	alice.joinVia(room, s2.name).ok()
+	next := alice.changed(since, bob).str("next_batch")
+	alice.hasKeys(bob, keys)
+	if got := words(alice.get("/v3/keys/changes?from=" + since + "&to=" + next).ok().at("changed")); !slices.Contains(got, bob.id) {
+		t.Errorf("got %v", got)
+	}
+}
+
 func TestB277(t *testing.T) {
 	for _, speaks := range []bool{false, true} {
 		alice, bob := newUser(t), newUser(t)
