@@ -152,7 +152,9 @@ func (s *Server) openParts(ctx context.Context) (err error) {
 		Unseated: func(tx *sqldb.Tx, events []room.NID) error {
 			return errors.Join(search.ForgetEvents(tx, events), push.ForgetEvents(tx, events))
 		},
-		Follow: func(tx *sqldb.Tx, user id.User, from, to id.Room) error { return s.people.Follow(tx, user, from, to) },
+		Follow: func(tx *sqldb.Tx, user id.User, from, to id.Room) error {
+			return errors.Join(s.people.Follow(tx, user, from, to), s.directory.Move(tx, from, to))
+		},
 	})
 	if err != nil {
 		return err

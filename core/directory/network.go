@@ -22,7 +22,9 @@ const (
 	sqlListed    = `SELECT DISTINCT room_id FROM network_room WHERE network = $1 AND (service = $2 OR $2 = '')`
 	sqlAllListed = `SELECT room_id FROM published_room UNION SELECT room_id FROM network_room`
 	sqlHowMany   = `SELECT count(*) FROM network_room WHERE service = $1`
-	sqlMoveLists = `UPDATE network_room SET room_id = $2 WHERE room_id = $1`
+	sqlUnlistAll = `DELETE FROM network_room WHERE room_id = $1`
+	sqlListToo   = `INSERT INTO network_room (service, network, room_id) SELECT service, network, CAST($2 AS TEXT) FROM network_room WHERE room_id = $1
+		ON CONFLICT (service, network, room_id) DO NOTHING`
 )
 
 // limit: rooms that one application service lists in the directories of its networks | %d | refused

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"freehold.example/base/sqldb"
@@ -77,17 +78,25 @@ func (d *Directory) Published(ctx context.Context, in id.Room) (public bool, err
 }
 
 const (
-	sqlMoveAliases   = `UPDATE room_alias SET room_id = $2 WHERE room_id = $1`
-	sqlMovePublished = `UPDATE published_room SET room_id = $2 WHERE room_id = $1`
+	sqlMoveAliases = `UPDATE room_alias SET room_id = $2 WHERE room_id = $1`
+	sqlPublishToo  = `INSERT INTO published_room (room_id) SELECT CAST($2 AS TEXT) FROM published_room WHERE room_id = $1
+		ON CONFLICT (room_id) DO NOTHING`
 )
 
 // Move makes the aliases and the publication of a room those of another that replaces it, inside the write that makes the
-// other.
+// other, or by which a user of this server comes to be in both.
 func (d *Directory) Move(tx *sqldb.Tx, from, to id.Room) error {
-	for _, q := range []string{sqlMoveAliases, sqlMovePublished, sqlMoveLists} {
-		if _, err := tx.Exec(q, from, to); err != nil {
-			return fmt.Errorf("move room in the directory: %w", err)
-		}
+	var errs []error
+	for _, q := range []string{sqlMoveAliases, sqlPublishToo, sqlListToo} {
+		_, err := tx.Exec(q, from, to)
+		errs = append(errs, err)
+	}
+	for _, q := range []string{sqlWithdraw, sqlUnlistAll} {
+		_, err := tx.Exec(q, from)
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("move room in the directory: %w", err)
 	}
 	return nil
 }

@@ -84,6 +84,9 @@ func (r *Rooms) relocated(ctx context.Context, old *settings, user id.User, v *v
 			drafts = append(drafts, restated(typ, v, object(e.Content())))
 		}
 	}
+	if old.get("m.room.guest_access") == nil { // what is so without it, too; but others wait to see it before they call the room whole
+		drafts = append(drafts, state("m.room.guest_access", "", map[string]any{"guest_access": "forbidden"}))
+	}
 	for _, e := range old.links {
 		d := restated(e.Type(), v, object(e.Content()))
 		key, _ := e.StateKey()

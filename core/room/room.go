@@ -61,7 +61,7 @@ type Config struct {
 	// Erased says at which position a user has asked to be erased from this server, if she has; nil: nobody has.
 	Erased func(user id.User) (at sqldb.Pos, ok bool)
 
-	// Follow carries a local user's settings of a room over to the one that has replaced it, within the write by which she
+	// Follow carries a local user's settings of a room, and what this server's directory has of it, over to the one that has replaced it, within the write by which she
 	// is in that; nil carries nothing. It may be called again for the same rooms.
 	Follow func(tx *sqldb.Tx, user id.User, from, to id.Room) error
 

@@ -172,6 +172,41 @@ func TestUpgradeMovesSettings(t *testing.T) {
 	}
 }
 
+// TestDirectoryFollows: a server whose users follow to the new room has its own aliases and its own directory lead there, as the
+// server that was asked to upgrade did.
+func TestDirectoryFollows(t *testing.T) {
+	s, s2 := first(t), second(t)
+	alice, bob, room := met(t, s, s2)
+	alias := "#follows" + run + ":" + string(s2.name)
+	bob.put(path("/v3/directory/room", alias), obj{"room_id": room}).ok()
+	bob.put(path("/v3/directory/list/room", room), obj{"visibility": "public"}).fails(403)
+	alice.level(room, bob, 100)
+	bob.soon("", "the level", func(*answer) bool {
+		return bob.state(room, "m.room.power_levels", "").ok().num("users", bob.id) == 100
+	})
+	bob.put(path("/v3/directory/list/room", room), obj{"visibility": "public"}).ok()
+	made := alice.upgraded(room, "11")
+	bob.soon("", "the tombstone", func(*answer) bool { return bob.state(room, "m.room.tombstone", "").status == 200 })
+	bob.joinVia(made, s.name).ok()
+	if got := bob.get(path("/v3/directory/room", alias)).ok().str("room_id"); got != made {
+		t.Errorf("the alias leads to %s, want %s", got, made)
+	}
+	for room, want := range map[string]string{room: "private", made: "public"} {
+		if got := bob.get(path("/v3/directory/list/room", room)).ok().str("visibility"); got != want {
+			t.Errorf("%s is %s, want %s", room, got, want)
+		}
+	}
+	for _, answer := range []*answer{
+		alice.put(path("/v3/rooms", made, "state", "m.room.tombstone", ""), obj{"body": "x", "replacement_room": made}),
+		alice.put(path("/v3/rooms", made, "send", "m.room.tombstone", "t"), obj{"body": "x", "replacement_room": made}),
+	} {
+		answer.fails(400, "M_INVALID_PARAM")
+	}
+	if got := alice.state(made, "m.room.guest_access", "").ok().str("guest_access"); got != "forbidden" {
+		t.Errorf("guests: got %q", got)
+	}
+}
+
 func TestUpgradeTwice(t *testing.T) {
 	alice, bob := newUser(t), newUser(t)
 	room := alice.createRoom(obj{"preset": "public_chat", "room_version": "11"})
