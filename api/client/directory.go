@@ -52,7 +52,9 @@ func (a *API) setAlias(ctx context.Context, c *Call, r *csapi.SetAliasRequest) (
 	if !a.Services.MayAlias(r.Alias, c.Service) {
 		return nil, errExclusive
 	}
-	return nil, a.Directory.Put(ctx, c.directoryCaller(), r.Alias, r.Room)
+	by := c.directoryCaller()
+	by.Service = c.Service != nil
+	return nil, a.Directory.Put(ctx, by, r.Alias, r.Room)
 }
 
 func (a *API) deleteAlias(ctx context.Context, c *Call, r *csapi.AliasRequest) (*csapi.Empty, error) {

@@ -77,8 +77,9 @@ func (d *Directory) Add(tx *sqldb.Tx, a id.Alias, in id.Room, creator id.User) e
 	return nil
 }
 
-// Put makes an alias of this server for a room that the caller is in. Errors: M_INVALID_PARAM, M_FORBIDDEN, and a 409 for
-// one that is taken.
+// Put makes an alias of this server for a room that the caller is in. An application service need not be in it: the alias is
+// one of its own, and by it people find the room that it bridges. Errors: M_INVALID_PARAM, M_FORBIDDEN, M_NOT_FOUND, and a
+// 409 for one that is taken.
 func (d *Directory) Put(ctx context.Context, c Caller, a id.Alias, in id.Room) error {
 	if a.Server() != d.Server {
 		return errForeign
@@ -90,10 +91,19 @@ func (d *Directory) Put(ctx context.Context, c Caller, a id.Alias, in id.Room) e
 	if err != nil {
 		return err
 	}
-	if !member {
+	if !member && !c.Service {
 		return fault.New(fault.Forbidden, "You are not in this room")
 	}
-	err = d.DB.Write(ctx, func(tx *sqldb.Tx) error { return d.Add(tx, a, in, c.User) })
+	err = d.DB.Write(ctx, func(tx *sqldb.Tx) error {
+		exists, err := d.Rooms.Exists(tx, in)
+		if err == nil && !exists {
+			err = errNoRoom
+		}
+		if err != nil {
+			return err
+		}
+		return d.Add(tx, a, in, c.User)
+	})
 	if fault.Is(err, fault.RoomInUse) {
 		return fault.New(fault.Unknown, "This room alias is taken").WithStatus(http.StatusConflict)
 	}

@@ -39,7 +39,8 @@ func New(c Config) *Directory { return &Directory{Config: c, summaries: map[id.R
 // Caller is who asks for a change.
 type Caller struct {
 	room.Caller
-	Admin bool // administers this server
+	Admin   bool // administers this server
+	Service bool // an application service, about what is in its namespaces
 }
 
 // canonical is the state event that names a room's main alias. Who may set it may decide about aliases and publication.

@@ -52,6 +52,11 @@ func TestApplicationService(t *testing.T) {
 		alice.put(path("/v3/directory/room", "#_conformance_x:"+alice.server()), obj{"room_id": alice.createRoom(nil)}).fails(400, "M_EXCLUSIVE")
 		alice.post("/v3/createRoom", obj{"room_alias_name": "_conformance_y"}).fails(400, "M_EXCLUSIVE")
 		bot.createRoom(obj{"room_alias_name": "_conformance_" + run})
+		elsewhere := "#_conformance_elsewhere" + run + ":" + alice.server() // of a room that the service is not in
+		bot.put(path("/v3/directory/room", elsewhere), obj{"room_id": alice.createRoom(nil)}).ok()
+		bot.do("DELETE", path("/v3/directory/room", elsewhere), nil).ok()
+		bot.put(path("/v3/directory/room", elsewhere), obj{"room_id": "!nowhere:" + alice.server()}).fails(404, "M_NOT_FOUND")
+		bot.put(path("/v3/directory/room", "#nobodys"+run+":"+alice.server()), obj{"room_id": alice.createRoom(nil)}).fails(400, "M_EXCLUSIVE")
 		alice.post("/v1/appservice/conformance/ping", obj{}).fails(403, "M_FORBIDDEN")
 		bot.post("/v1/appservice/another/ping", obj{}).fails(403, "M_FORBIDDEN")
 		bot.do("DELETE", path("/v3/directory/room", "#_conformance_"+run+":"+alice.server()), nil).ok()
