@@ -31,7 +31,7 @@ func (a *API) devices(ctx context.Context, c *Call, _ *csapi.DevicesRequest) (*c
 	}
 	out := &csapi.DevicesResponse{Devices: make([]csapi.Device, len(list))}
 	for i, d := range list {
-		out.Devices[i] = shownDevice(d)
+		out.Devices[i] = a.shownDevice(c, d)
 	}
 	return out, nil
 }
@@ -41,14 +41,17 @@ func (a *API) device(ctx context.Context, c *Call, r *csapi.DeviceRequest) (*csa
 	if err != nil {
 		return nil, err
 	}
-	shown := shownDevice(d)
+	shown := a.shownDevice(c, d)
 	return &shown, nil
 }
 
-func shownDevice(d *account.Device) csapi.Device {
+func (a *API) shownDevice(c *Call, d *account.Device) csapi.Device {
 	out := csapi.Device{Device: d.Device, Name: d.Name, LastSeenIP: d.SeenIP}
 	if !d.Seen.IsZero() {
 		out.LastSeenTS = d.Seen.UnixMilli()
+	}
+	if a.LegacyClients {
+		out.User = c.Session.User
 	}
 	return out
 }

@@ -117,7 +117,11 @@ func (a *API) createRoom(ctx context.Context, c *Call, r *csapi.CreateRoomReques
 	if err != nil {
 		return nil, err
 	}
-	return &csapi.RoomResponse{Room: made}, nil
+	answer := csapi.RoomResponse{Room: made}
+	if a.LegacyClients {
+		answer.Alias = q.Alias
+	}
+	return &answer, nil
 }
 
 // roomOf finds the room of this server that a path names by id or alias.

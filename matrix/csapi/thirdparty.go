@@ -36,3 +36,9 @@ type ListRoomRequest struct {
 	Room       id.Room `path:"roomID" json:"-"`
 	Visibility string  `json:"visibility"`
 }
+
+// UnlistRoomRequest is DELETE /directory/list/appservice/{networkId}/{roomId}, which is in no release of the specification.
+type UnlistRoomRequest struct {
+	Network string  `path:"networkID" json:"-"`
+	Room    id.Room `path:"roomID" json:"-"`
+}
