@@ -61,8 +61,9 @@ type Config struct {
 	// Erased says at which position a user has asked to be erased from this server, if she has; nil: nobody has.
 	Erased func(user id.User) (at sqldb.Pos, ok bool)
 
-	// Follow carries a local user's settings of a room, and what this server's directory has of it, over to the one that has replaced it, within the write by which she
-	// is in that; nil carries nothing. It may be called again for the same rooms.
+	// Follow carries a local user's settings of a room, and what this server's directory has of it, over to the one that
+	// has replaced it, within the write by which she is in that; nil carries nothing. Both rooms say that it has: the new one
+	// by its predecessor, the old one by its tombstone. It may be called again for the same rooms.
 	Follow func(tx *sqldb.Tx, user id.User, from, to id.Room) error
 
 	// Unseated is told of events that leave the timeline, as they turn out not to have been allowed, within the write that does
