@@ -89,11 +89,6 @@ type Config struct {
 	MediaMaxTotal Size `toml:"media_max_total"`
 	// Whether media can be downloaded without a token, as before Matrix 1.11: on or off.
 	LegacyMedia Switch `toml:"legacy_media"`
-	// Whether requests are taken that no specification has any more: the access token in the query (before Matrix 1.20; it
-	// ends up in the logs of proxies), events redacted by POST without a transaction id, and keys below /unstable; answers
-	// name the alias of a new room, and whose a device is. On, for very old clients and for SyTest, which sends all its
-	// tokens like that, or off.
-	LegacyClients Switch `toml:"legacy_clients"`
 	// standard, or fast for tests: fast hashes can be guessed by who steals the database.
 	PasswordHashing string `toml:"password_hashing"`
 	// Added to the clock, for tests and drills, such as 72h or -5m.

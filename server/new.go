@@ -157,16 +157,13 @@ func (s *Server) openListeners(ctx context.Context) error {
 		Accounts: s.accounts, Keys: s.keys, Backups: s.backups, Inbox: s.inbox, Reports: s.reports, Directory: s.directory, Spaces: s.spaces, Notices: s.notices, Delayed: s.delayed, Threads: s.threads, Services: s.services, Line: s.line, Desk: s.desk, Rooms: s.rooms, Past: s.arrivals, Looked: s.wake.Looked, Reach: s.reach, Bus: s.bus, Handshakes: s.handshakes,
 		Calls: call.New(c.calls()), Discovery: c.discovery(),
 		Ephemeral: s.ephemeral, People: s.people, Media: s.media, Previews: s.previews, Push: s.push, Search: s.search, Feed: s.feed, DeviceLists: s.feed,
-		DefaultRoomVersion: c.DefaultRoomVersion, LoginTokens: bool(c.LoginTokens), LegacyMedia: bool(c.LegacyMedia), LegacyClients: bool(c.LegacyClients), PublicURL: c.PublicURL,
+		DefaultRoomVersion: c.DefaultRoomVersion, LoginTokens: bool(c.LoginTokens), LegacyMedia: bool(c.LegacyMedia), PublicURL: c.PublicURL,
 		Audit: s.audit, Limits: s.limits, Now: c.Now, Log: c.Log,
 	})
 	rows := append(api.Rows(), admin.Rows(s.administration(), administrator)...)
-	aliases := map[string]string{"/_matrix/client/r0": "/_matrix/client/v3", "/_matrix/media/r0": "/_matrix/media/v3"}
-	if c.LegacyClients {
-		aliases["/_matrix/client/unstable/keys"] = "/_matrix/client/v3/keys"
-	}
 	table, err := route.New(route.Config[client.Call]{
-		Rows: rows, Guard: api.Guard, Limits: s.limits, Metrics: metrics, Log: c.Log, CORS: true, Aliases: aliases,
+		Rows: rows, Guard: api.Guard, Limits: s.limits, Metrics: metrics, Log: c.Log, CORS: true,
+		Aliases: map[string]string{"/_matrix/client/r0": "/_matrix/client/v3", "/_matrix/media/r0": "/_matrix/media/v3"},
 	})
 	if err != nil {
 		return err

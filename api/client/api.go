@@ -76,7 +76,6 @@ type Config struct {
 	DefaultRoomVersion string // of new rooms; the newest unless told otherwise
 	LoginTokens        bool   // whether a signed-in user can make a token for one more login
 	LegacyMedia        bool   // whether media can be had without a token, by the old paths
-	LegacyClients      bool   // whether a token in the query is one, and what else no specification has
 	Discovery          Discovery
 	PublicURL          string // where clients reach this server; "": where they asked
 

@@ -31,7 +31,7 @@ func (a *API) devices(ctx context.Context, c *Call, _ *csapi.DevicesRequest) (*c
 	}
 	out := &csapi.DevicesResponse{Devices: make([]csapi.Device, len(list))}
 	for i, d := range list {
-		out.Devices[i] = a.shownDevice(c, d)
+		out.Devices[i] = shownDevice(d)
 	}
 	return out, nil
 }
@@ -41,17 +41,14 @@ func (a *API) device(ctx context.Context, c *Call, r *csapi.DeviceRequest) (*csa
 	if err != nil {
 		return nil, err
 	}
-	shown := a.shownDevice(c, d)
+	shown := shownDevice(d)
 	return &shown, nil
 }
 
-func (a *API) shownDevice(c *Call, d *account.Device) csapi.Device {
+func shownDevice(d *account.Device) csapi.Device {
 	out := csapi.Device{Device: d.Device, Name: d.Name, LastSeenIP: d.SeenIP}
 	if !d.Seen.IsZero() {
 		out.LastSeenTS = d.Seen.UnixMilli()
-	}
-	if a.LegacyClients {
-		out.User = c.Session.User
 	}
 	return out
 }

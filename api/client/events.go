@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"net/http"
 
@@ -21,7 +20,7 @@ import (
 // "Sending events to a room", "Getting events for a room", "Syncing" (pagination), "Event Context"
 // https://spec.matrix.org/v1.19/client-server-api/#events-1
 func (a *API) eventRows() []route.Row[Call] {
-	rows := []route.Row[Call]{
+	return []route.Row[Call]{
 		{Method: http.MethodPut, Path: "/_matrix/client/v3/rooms/{roomID}/send/{type}/{txnID}", Auth: route.User, Limit: limit.Send, Serve: route.JSON(a.sendEvent)},
 		{Method: http.MethodPost, Path: "/_matrix/client/v3/rooms/{roomID}/send/{type}", Auth: route.User, Limit: limit.Send, Serve: route.JSON(a.sendOnce)},
 		{Method: http.MethodPut, Path: "/_matrix/client/v3/rooms/{roomID}/state/{type}/{stateKey?}", Auth: route.User, Limit: limit.Send, Serve: route.JSON(a.setState)},
@@ -35,17 +34,6 @@ func (a *API) eventRows() []route.Row[Call] {
 		{Method: http.MethodGet, Path: "/_matrix/client/v3/rooms/{roomID}/messages", Auth: route.User, Limit: limit.Read, Serve: route.JSON(a.messages)},
 		{Method: http.MethodGet, Path: "/_matrix/client/v1/rooms/{roomID}/timestamp_to_event", Auth: route.User, Limit: limit.Read, Serve: route.JSON(a.nearest)},
 	}
-	if a.LegacyClients {
-		rows = append(rows, route.Row[Call]{
-			Method: http.MethodPost, Path: "/_matrix/client/v3/rooms/{roomID}/redact/{eventID}", Auth: route.User, Limit: limit.Send, Serve: route.JSON(a.redactOnce),
-		})
-	}
-	return rows
-}
-
-// redactOnce is redact as sendOnce is sendEvent.
-func (a *API) redactOnce(ctx context.Context, c *Call, r *csapi.RedactOnceRequest) (*csapi.EventIDResponse, error) {
-	return a.redact(ctx, c, &csapi.RedactRequest{Room: r.Room, Event: r.Event, TxnID: rand.Text(), Content: r.Content})
 }
 
 // errNoTxn is for a path whose last segment is empty: without the id a retry would send once more.

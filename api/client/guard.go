@@ -14,15 +14,11 @@ import (
 )
 
 // Guard knows who makes a request by its access token (Client-Server API, "Using access tokens"). Tokens in the query are
-// taken for legacy clients only: they end up in logs.
+// not taken: they end up in logs.
 func (a *API) Guard(r *http.Request, auth route.Auth) (*Call, string, error) {
 	c := &Call{Remote: route.Remote(r), UserAgent: r.UserAgent()}
 	key := limit.Addr(c.Remote)
 	token, ok := bearer(r)
-	if !ok && a.LegacyClients {
-		token = r.URL.Query().Get("access_token")
-		ok = token != ""
-	}
 	if service, is := a.Services.ByToken(token); is {
 		return a.serviceCall(r, c, service, auth)
 	}

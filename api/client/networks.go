@@ -19,20 +19,15 @@ import (
 // https://spec.matrix.org/v1.19/client-server-api/#third-party-networks
 func (a *API) networkRows() []route.Row[Call] {
 	const at = "/_matrix/client/v3/thirdparty"
-	const list = "/_matrix/client/v3/directory/list/appservice/{networkID}/{roomID}"
-	rows := []route.Row[Call]{
+	return []route.Row[Call]{
 		{Method: http.MethodGet, Path: at + "/protocols", Auth: route.User, Limit: limit.Read, Serve: route.JSON(a.protocols)},
 		{Method: http.MethodGet, Path: at + "/protocol/{protocol}", Auth: route.User, Limit: limit.Read, Serve: route.JSON(a.protocol)},
 		{Method: http.MethodGet, Path: at + "/user", Auth: route.User, Limit: limit.Search, Serve: route.JSON(a.networkUsersOf)},
 		{Method: http.MethodGet, Path: at + "/user/{protocol}", Auth: route.User, Limit: limit.Search, Serve: route.JSON(a.networkUsers)},
 		{Method: http.MethodGet, Path: at + "/location", Auth: route.User, Limit: limit.Search, Serve: route.JSON(a.locationsOf)},
 		{Method: http.MethodGet, Path: at + "/location/{protocol}", Auth: route.User, Limit: limit.Search, Serve: route.JSON(a.locations)},
-		{Method: http.MethodPut, Path: list, Auth: route.User, Limit: limit.Write, Serve: route.JSON(a.listRoom)},
+		{Method: http.MethodPut, Path: "/_matrix/client/v3/directory/list/appservice/{networkID}/{roomID}", Auth: route.User, Limit: limit.Write, Serve: route.JSON(a.listRoom)},
 	}
-	if a.LegacyClients {
-		rows = append(rows, route.Row[Call]{Method: http.MethodDelete, Path: list, Auth: route.User, Limit: limit.Write, Serve: route.JSON(a.unlistRoom)})
-	}
-	return rows
 }
 
 func (a *API) protocols(ctx context.Context, _ *Call, _ *csapi.ProtocolsRequest) (*map[string]json.RawMessage, error) {
@@ -84,10 +79,6 @@ func (a *API) listRoom(ctx context.Context, c *Call, r *csapi.ListRoomRequest) (
 		return nil, fault.New(fault.InvalidParam, "The visibility of a room is public or private")
 	}
 	return nil, a.Directory.SetListed(ctx, directory.Network{Service: c.Service.ID, ID: r.Network}, r.Room, r.Visibility == "public")
-}
-
-func (a *API) unlistRoom(ctx context.Context, c *Call, r *csapi.UnlistRoomRequest) (*csapi.Empty, error) {
-	return a.listRoom(ctx, c, &csapi.ListRoomRequest{Network: r.Network, Room: r.Room, Visibility: "private"})
 }
 
 // network is the directory that an instance_id names; all says that every one is asked for, which is to be alone.

@@ -117,11 +117,7 @@ func (a *API) createRoom(ctx context.Context, c *Call, r *csapi.CreateRoomReques
 	if err != nil {
 		return nil, err
 	}
-	answer := csapi.RoomResponse{Room: made}
-	if a.LegacyClients {
-		answer.Alias = q.Alias
-	}
-	return &answer, nil
+	return &csapi.RoomResponse{Room: made}, nil
 }
 
 // roomOf finds the room of this server that a path names by id or alias.

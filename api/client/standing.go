@@ -55,7 +55,7 @@ func whileSuspended(row string) bool {
 		return true
 	case "/v3/rooms/{roomID}/leave", "/v3/rooms/{roomID}/forget":
 		return true
-	case "/v3/rooms/{roomID}/redact/{eventID}/{txnID}", "/v3/rooms/{roomID}/redact/{eventID}": // the endpoint looks whose event it is
+	case "/v3/rooms/{roomID}/redact/{eventID}/{txnID}": // the endpoint looks whose event it is
 		return true
 	case "/v3/rooms/{roomID}/receipt/{type}/{eventID}", "/v3/rooms/{roomID}/read_markers":
 		return true

@@ -8,7 +8,6 @@ type Device struct {
 	Name       string    `json:"display_name,omitempty"`
 	LastSeenIP string    `json:"last_seen_ip,omitempty"`
 	LastSeenTS int64     `json:"last_seen_ts,omitempty"` // milliseconds since 1970
-	User       id.User   `json:"user_id,omitempty"`      // for legacy clients
 }
 
 // DevicesRequest is GET /devices.

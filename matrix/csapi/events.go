@@ -42,13 +42,6 @@ type RedactRequest struct {
 	Content json.RawMessage `body:"raw,optional" json:"-"`
 }
 
-// RedactOnceRequest is POST /rooms/{roomId}/redact/{eventId}, which was in no release of the specification.
-type RedactOnceRequest struct {
-	Room    id.Room         `path:"roomID" json:"-"`
-	Event   string          `path:"eventID" json:"-"`
-	Content json.RawMessage `body:"raw,optional" json:"-"`
-}
-
 // SentResponse names the event that was sent, or the one that will be (MSC4140).
 type SentResponse struct {
 	Event   id.Event `json:"event_id,omitempty"`

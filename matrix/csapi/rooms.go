@@ -31,8 +31,7 @@ type InitialState struct {
 
 // RoomResponse names a room.
 type RoomResponse struct {
-	Room  id.Room  `json:"room_id"`
-	Alias id.Alias `json:"room_alias,omitempty"` // for legacy clients: of the room they made
+	Room id.Room `json:"room_id"`
 }
 
 // JoinRequest is POST /join/{roomIdOrAlias} and POST /rooms/{roomId}/join. Members of the body besides reason and

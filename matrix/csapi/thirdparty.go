@@ -36,9 +36,3 @@ type ListRoomRequest struct {
 	Room       id.Room `path:"roomID" json:"-"`
 	Visibility string  `json:"visibility"`
 }
-
-// UnlistRoomRequest is DELETE /directory/list/appservice/{networkId}/{roomId}, which is in no release of the specification.
-type UnlistRoomRequest struct {
-	Network string  `path:"networkID" json:"-"`
-	Room    id.Room `path:"roomID" json:"-"`
-}

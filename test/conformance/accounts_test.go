@@ -1,12 +1,8 @@
 package conformance
 
 import (
-	"net/http"
 	"net/url"
-	"os"
 	"testing"
-
-	"freehold.example/test/harness"
 )
 
 // Beyond the lines: what becomes of accounts that are locked, suspended, closed or erased, and login tokens.
@@ -217,43 +213,6 @@ func TestLoginToken(t *testing.T) {
 func TestTokenInQuery(t *testing.T) {
 	alice := newUser(t)
 	nobody(t).get("/v3/account/whoami?access_token="+url.QueryEscape(alice.token)).fails(401, "M_MISSING_TOKEN")
-}
-
-// A server with legacy_clients takes what very old clients send, and SyTest: tokens in the query, events
-// redacted without a transaction id, keys below /unstable. One without it takes none of that.
-func TestLegacyClients(t *testing.T) {
-	if os.Getenv("FREEHOLD_CONFORMANCE_URL") != "" {
-		t.Skip("a server elsewhere has settings of its own")
-	}
-	s := harness.Start(t, harness.SQLite, "FREEHOLD_LEGACY_CLIENTS=on")
-	old := (&house{url: s.URL, client: &http.Client{}}).newUser(t)
-	room := old.publicRoom()
-	old.params, old.token = "access_token="+url.QueryEscape(old.token), ""
-	if got := old.get("/v3/account/whoami").ok().str("user_id"); got != old.id {
-		t.Errorf("got %s", got)
-	}
-	one := old.post(path("/r0/rooms", room, "send", "m.room.message"), obj{"msgtype": "m.text", "body": "x"}).ok().str("event_id")
-	if two := old.post(path("/r0/rooms", room, "send", "m.room.message"), obj{"msgtype": "m.text", "body": "x"}).ok().str("event_id"); one == two {
-		t.Error("sent twice, and one event")
-	}
-	old.post(path("/v3/rooms", room, "redact", one), obj{}).ok()
-	if got := old.get(path("/v3/rooms", room, "event", one)).ok().at("content"); !got.equals(obj{}) {
-		t.Errorf("redacted: got %v", got)
-	}
-	old.post("/unstable/keys/query", obj{"device_keys": obj{}}).ok()
-	if got := old.post("/v3/createRoom", obj{"room_alias_name": "old"}).ok().str("room_alias"); got != "#old:"+old.server() {
-		t.Errorf("the room's alias: got %q", got)
-	}
-	if got := old.get(path("/v3/devices", old.device)).ok().str("user_id"); got != old.id {
-		t.Errorf("whose device: got %q", got)
-	}
-	old.params = "access_token=nobodys"
-	old.get("/v3/account/whoami").fails(401, "M_UNKNOWN_TOKEN")
-
-	alice := newUser(t)
-	here := alice.publicRoom()
-	alice.post(path("/v3/rooms", here, "redact", "$x"), obj{}).fails(404, "M_UNRECOGNIZED")
-	alice.post("/unstable/keys/query", obj{"device_keys": obj{}}).fails(404, "M_UNRECOGNIZED")
 }
 
 // User-interactive authentication is of one user, one request and what it asks for.
