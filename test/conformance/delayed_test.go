@@ -92,7 +92,10 @@ func TestDelayedEvents(t *testing.T) {
 		alice.stateLater(room, "c", "4000") // far enough apart that a slow machine does not turn them round
 		alice.stateLater(room, "b", "2500")
 		alice.stateLater(room, "a", "1000")
-		eventually(t, "the last of them", func() bool { return len(alice.waiting()) == 0 })
+		eventually(t, "the last of them", func() bool { return alice.state(room, "org.test", "c").status == 200 })
+		if got := alice.waiting(); len(got) != 0 {
+			t.Errorf("%v are waiting still", got)
+		}
 		a := alice.sync(since, nil, "use_state_after=true")
 		var order strings.Builder
 		for _, e := range a.timeline(room).list() {

@@ -65,6 +65,7 @@ func TestB424B425B428AuthorisedByAnotherServer(t *testing.T) {
 	alice.restrict(room, allowed)
 	for _, u := range []*user{bob, charlie} {
 		u.joinVia(allowed, s.name).ok()
+		alice.memberEvent(allowed, u) // the second joins on her own server, and the first hears of it
 	}
 	bob.joinVia(room, s.name).ok()
 	charlie.joinVia(room, s2.name).ok() // though it names its own server, which cannot
