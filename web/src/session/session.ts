@@ -157,6 +157,7 @@ export class Session {
         await ready;
         session.privacy.applyPresence();
         await session.outbox.start();
+        session.rooms.refresh(); // or an empty list would be seen for a moment, and who is in it by keyboard thrown out
         void live.then(() => {
             void session.#prepareKeys(password);
             void session.#askAbilities();

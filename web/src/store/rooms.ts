@@ -61,7 +61,7 @@ export class RoomList {
     #direct = new Map<string, string>(); // room to person
 
     constructor(readonly client: MatrixClient) {
-        const refresh = soon(() => this.#refresh());
+        const refresh = soon(() => this.refresh());
         const touch = (roomId: string | undefined): void => {
             if (!roomId) return;
             this.#changed.add(roomId);
@@ -110,7 +110,8 @@ export class RoomList {
         return known?.unread !== room.getUnreadNotificationCount() || known.mentions !== mentionsOf(room);
     }
 
-    #refresh(): void {
+    /** Brings the list up to date at once, for when there is to be one before the next frame. */
+    refresh(): void {
         for (const id of this.#changed) {
             const room = this.client.getRoom(id);
             const summary = room && this.#summarise(room);
