@@ -4,7 +4,7 @@ package room
 func (r *Rooms) Cached() int {
 	r.events.mu.Lock()
 	defer r.events.mu.Unlock()
-	return len(r.events.m)
+	return len(r.events.asked.m) + len(r.events.before.m)
 }
 
 // Waiting is for how many transaction ids a write is remembered.

@@ -159,7 +159,7 @@ func New(c Config) (*Rooms, error) {
 		census: census{rooms: map[NID]headcount{}},
 		kinds:  newKeyKinds(),
 		recent: newRecentTxns(),
-		events: newEventCache(32 << 20),
+		events: newEventCache(32<<20, c.Now),
 
 		changes: news.NewLog[roomKey](floor, maxChanges),
 		moves:   news.NewLog[move](floor, maxMoves),

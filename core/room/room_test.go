@@ -34,6 +34,12 @@ func newRooms(t testing.TB, db *sqldb.DB) *room.Rooms {
 // newRoomsOf makes the engine of a server.
 func newRoomsOf(t testing.TB, db *sqldb.DB, server id.Server) *room.Rooms {
 	t.Helper()
+	return newRoomsAt(t, db, server, time.Now)
+}
+
+// newRoomsAt is newRoomsOf with a clock.
+func newRoomsAt(t testing.TB, db *sqldb.DB, server id.Server, now func() time.Time) *room.Rooms {
+	t.Helper()
 	rooms, err := room.New(room.Config{
 		DB:       db,
 		Bus:      new(bus.Local),
@@ -43,7 +49,7 @@ func newRoomsOf(t testing.TB, db *sqldb.DB, server id.Server) *room.Rooms {
 			Server: server, Key: "ed25519:1",
 			Private: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)),
 		},
-		Now: time.Now,
+		Now: now,
 		Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

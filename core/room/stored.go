@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"freehold.example/base/pmap"
 	"freehold.example/base/sqldb"
@@ -257,52 +258,100 @@ func (n *eventNames) drop(e id.Event) {
 	delete(n.m, e)
 }
 
-// eventCache keeps state events and others that many readers ask for, bounded in bytes: those that are replaced, and those
-// that are no state, until the room has moved on (forget). Events change only when they are redacted: drop takes them out
-// then, and a reader whose snapshot is older than the redaction cannot put the old form back.
+// eventCache keeps state events and others that many readers ask for, bounded in bytes, and for as long as somebody goes on
+// asking: what nobody has asked for in a whole turn is gone with the end of the next. Events change only when they are
+// redacted: drop takes them out then, and a reader whose snapshot is older than the redaction cannot put the old form back.
 type eventCache struct {
-	mu    sync.Mutex // guards the rest
-	m     map[NID]*Stored
-	gone  map[NID]struct{} // redacted of late, so that older snapshots may still have the event whole
-	order []NID            // the same in the order of their redaction: a ring once it is full
-	next  int              // the oldest in the ring
-	bytes int
+	now   func() time.Time
 	limit int
+
+	mu     sync.Mutex       // guards the rest
+	asked  generation       // put or asked for in this turn
+	before generation       // put or asked for in the turn before it, and not since
+	began  time.Time        // when this turn did
+	gone   map[NID]struct{} // redacted of late, so that older snapshots may still have the event whole
+	order  []NID            // the same in the order of their redaction: a ring once it is full
+	next   int              // the oldest in the ring
+}
+
+// generation is the events of one turn of an eventCache.
+type generation struct {
+	m     map[NID]*Stored
+	bytes int
 }
 
 // maxGone is far more redactions than are made while one snapshot is read.
 //
 // limit: redactions of late, in memory | %d of some 50 bytes | the oldest goes
-// limit: state events and others that many ask for, in memory | 32 MiB | any others make room
+// limit: state events and others that were asked for of late, in memory | 32 MiB | those asked for longest ago go first
 const maxGone = 20_000
 
-func newEventCache(limit int) *eventCache {
-	return &eventCache{m: map[NID]*Stored{}, gone: map[NID]struct{}{}, limit: limit}
+// cacheTurn is long enough for a client that pages through a room, and short enough for what it has paged through to go.
+const cacheTurn = 2 * time.Minute
+
+func newEventCache(limit int, now func() time.Time) *eventCache {
+	return &eventCache{now: now, limit: limit, asked: newGeneration(), before: newGeneration(), began: now(), gone: map[NID]struct{}{}}
+}
+
+func newGeneration() generation { return generation{m: map[NID]*Stored{}} }
+
+func (g *generation) add(s *Stored) {
+	g.m[s.NID] = s
+	g.bytes += cost(s)
+}
+
+// take is nil for an event that is not there.
+func (g *generation) take(nid NID) *Stored {
+	s := g.m[nid]
+	if s != nil {
+		delete(g.m, nid)
+		g.bytes -= cost(s)
+	}
+	return s
 }
 
 func (c *eventCache) get(nid NID) *Stored {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.m[nid]
+	return c.find(nid)
+}
+
+func (c *eventCache) find(nid NID) *Stored {
+	if s := c.asked.m[nid]; s != nil {
+		return s
+	}
+	s := c.before.take(nid)
+	if s != nil {
+		c.asked.add(s)
+	}
+	return s
 }
 
 func (c *eventCache) put(events []*Stored) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if now := c.now(); now.Sub(c.began).Abs() >= cacheTurn {
+		c.before, c.asked, c.began = c.asked, newGeneration(), now
+	}
 	for _, s := range events {
 		_, redacted := c.gone[s.NID]
-		if _, ok := c.m[s.NID]; ok || redacted && s.RedactedBy == 0 {
+		if c.find(s.NID) != nil || redacted && s.RedactedBy == 0 {
 			continue
 		}
-		size := cost(s)
-		for nid := range c.m { // any will do: what is in use comes back
-			if c.bytes+size <= c.limit {
-				break
+		c.asked.add(s)
+		c.shrink()
+	}
+}
+
+// shrink makes room: any will do, as what is in use comes back.
+func (c *eventCache) shrink() {
+	for _, g := range []*generation{&c.before, &c.asked} {
+		for nid := range g.m {
+			if c.asked.bytes+c.before.bytes <= c.limit {
+				return
 			}
-			c.remove(nid)
+			g.take(nid)
 		}
-		c.m[s.NID] = s
-		c.bytes += size
 	}
 }
 
@@ -320,21 +369,8 @@ func (c *eventCache) drop(nid NID) {
 		}
 		c.gone[nid] = struct{}{}
 	}
-	c.remove(nid)
-}
-
-// forget is called for an event that few will ask for any more.
-func (c *eventCache) forget(nid NID) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.remove(nid)
-}
-
-func (c *eventCache) remove(nid NID) {
-	if old := c.m[nid]; old != nil {
-		delete(c.m, nid)
-		c.bytes -= cost(old)
-	}
+	c.asked.take(nid)
+	c.before.take(nid)
 }
 
 func cost(s *Stored) int { return 2*len(s.Event.Bytes()) + 512 }

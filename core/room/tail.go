@@ -101,9 +101,8 @@ func (x *tail) now(upto sqldb.Pos) (sqldb.Pos, pmap.Root) {
 	return x.floor, x.before
 }
 
-// append puts what was written to a room at its end. prior is a position before it after which the room had no event. It
-// answers the events that the tail has let go of.
-func (t *tails) append(w *write, prior sqldb.Pos) (past []*Stored) {
+// append puts what was written to a room at its end. prior is a position before it after which the room had no event.
+func (t *tails) append(w *write, prior sqldb.Pos) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	x := t.rooms[w.head.nid]
@@ -135,10 +134,9 @@ func (t *tails) append(w *write, prior sqldb.Pos) (past []*Stored) {
 		n++
 	}
 	if n > 0 {
-		past, x.events = x.events[:n], slices.Clone(x.events[n:]) // the old ones may be in use
+		x.events = slices.Clone(x.events[n:]) // the old ones may be in use
 	}
 	t.shrink()
-	return past
 }
 
 // grow counts bytes.
@@ -344,12 +342,7 @@ func (r *Rooms) landed(w *write, err error) {
 	}
 	r.events.put(states)
 	if len(w.events) > 0 {
-		for _, s := range r.tails.append(w, r.priorTo(w)) {
-			r.events.forget(s.Replaces)
-			if _, is := s.Event.StateKey(); !is {
-				r.events.forget(s.NID)
-			}
-		}
+		r.tails.append(w, r.priorTo(w))
 	}
 }
 
