@@ -4,20 +4,26 @@ import (
 	"container/list"
 	"fmt"
 	"sync"
+	"time"
 )
 
 // nodeCost is what a cached node takes beside its body: the list element, the map entry and their slack.
 const nodeCost = 192
 
-// Cache keeps the nodes that were used last, bounded in bytes. It may be used by many goroutines, and by loaders of any transaction: a node
+// nodeAge is how long a node is kept that nobody uses: those of states that were replaced are hardly ever used again.
+const nodeAge = 2 * time.Minute
+
+// Cache keeps the nodes that were used last, bounded in bytes and in time. It may be used by many goroutines, and by loaders of any transaction: a node
 // is what its address says, wherever it was read.
 type Cache struct {
 	limit int
+	now   func() time.Time
 
 	mu     sync.Mutex // guards what follows; never held while a node is loaded
 	nodes  map[Root]*list.Element
 	recent list.List // of *cached, the one used last in front
 	bytes  int
+	latest time.Time // when the last node came
 	hits   int64
 	misses int64
 }
@@ -25,11 +31,12 @@ type Cache struct {
 type cached struct {
 	at   Root
 	body []byte
+	used time.Time // as of the last node that came before
 }
 
 // NewCache makes a cache of at most so many bytes.
-func NewCache(bytes int) *Cache {
-	return &Cache{limit: bytes, nodes: make(map[Root]*list.Element)}
+func NewCache(bytes int, now func() time.Time) *Cache {
+	return &Cache{limit: bytes, now: now, nodes: make(map[Root]*list.Element)}
 }
 
 // Loader reads nodes from the cache, and those it does not have with load. What load reads is compared with its address,
@@ -98,22 +105,32 @@ func (c *Cache) get(at Root) ([]byte, bool) {
 		return nil, false
 	}
 	c.hits++
+	return c.use(e).body, true
+}
+
+func (c *Cache) use(e *list.Element) *cached {
 	c.recent.MoveToFront(e)
-	return e.Value.(*cached).body, true
+	n := e.Value.(*cached)
+	n.used = c.latest
+	return n
 }
 
 func (c *Cache) put(at Root, body []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.latest = c.now()
 	if e, ok := c.nodes[at]; ok {
-		c.recent.MoveToFront(e)
+		c.use(e)
 		return
 	}
-	c.nodes[at] = c.recent.PushFront(&cached{at, body})
+	c.nodes[at] = c.recent.PushFront(&cached{at, body, c.latest})
 	c.bytes += len(body) + nodeCost
-	for c.bytes > c.limit && c.recent.Len() > 0 {
-		last := c.recent.Back()
-		n := c.recent.Remove(last).(*cached)
+	for last := c.recent.Back(); last != nil; last = c.recent.Back() {
+		n := last.Value.(*cached)
+		if c.bytes <= c.limit && c.latest.Sub(n.used) < nodeAge {
+			break
+		}
+		c.recent.Remove(last)
 		delete(c.nodes, n.at)
 		c.bytes -= len(n.body) + nodeCost
 	}

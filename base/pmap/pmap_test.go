@@ -263,7 +263,7 @@ func TestCache(t *testing.T) {
 		entries[k] = 1 + k
 	}
 	root := m.fresh(t, entries)
-	c := NewCache(32 << 10)
+	c := NewCache(32<<10, time.Now)
 	load := c.Loader(m.load)
 	var wg sync.WaitGroup
 	for g := range 4 {
@@ -290,9 +290,31 @@ func TestCache(t *testing.T) {
 		t.Errorf("got %d bytes in %d nodes, counted %d in %d", sum, c.recent.Len(), s.Bytes, s.Nodes)
 	}
 
-	wrong := NewCache(1 << 20).Loader(func(Root) ([]byte, error) { return encodeLeaf([]entry{{1, 1}}), nil })
+	wrong := NewCache(1<<20, time.Now).Loader(func(Root) ([]byte, error) { return encodeLeaf([]entry{{1, 1}}), nil })
 	if _, _, err := Get(wrong, root, 1); !errors.Is(err, ErrDamaged) {
 		t.Errorf("got %v for a body that is another node's, want ErrDamaged", err)
+	}
+}
+
+// TestCacheAge: a node that nobody uses goes when others come; one that is used stays.
+func TestCacheAge(t *testing.T) {
+	now := time.Unix(0, 0)
+	c := NewCache(1<<20, func() time.Time { return now })
+	node := func(k uint64) Node {
+		body := encodeLeaf([]entry{{k, k}})
+		return Node{Address: address(body), Body: body}
+	}
+	used, left := node(1), node(2)
+	c.Add([]Node{used, left})
+	for k := range uint64(4) {
+		now = now.Add(nodeAge / 2)
+		c.Add([]Node{node(10 + k)})
+		if _, ok := c.get(used.Address); !ok {
+			t.Error("a node that was used a moment ago is gone")
+		}
+	}
+	if c.Has(left.Address) || c.Stats().Nodes > 4 {
+		t.Errorf("got %+v, want those of the last %v", c.Stats(), nodeAge)
 	}
 }
 
@@ -391,7 +413,7 @@ func BenchmarkSet(b *testing.B) {
 
 func BenchmarkGet(b *testing.B) {
 	m, root := large(b, 50_000)
-	load := NewCache(64 << 20).Loader(m.load)
+	load := NewCache(64<<20, time.Now).Loader(m.load)
 	i := uint64(0)
 	began := cpu()
 	for b.Loop() {

@@ -154,7 +154,7 @@ func New(c Config) (*Rooms, error) {
 		Config: c,
 		lanes:  new(lane.Lanes[id.Room]),
 		heads:  newHeads(c.MaxHeads),
-		nodes:  pmap.NewCache(c.NodeBytes),
+		nodes:  pmap.NewCache(c.NodeBytes, c.Now),
 		keys:   newKeyNames(),
 		census: census{rooms: map[NID]headcount{}},
 		kinds:  newKeyKinds(),

@@ -287,7 +287,7 @@ type generation struct {
 const maxGone = 20_000
 
 // cacheTurn is long enough for a client that pages through a room, and short enough for what it has paged through to go.
-const cacheTurn = 2 * time.Minute
+const cacheTurn = time.Minute
 
 func newEventCache(limit int, now func() time.Time) *eventCache {
 	return &eventCache{now: now, limit: limit, asked: newGeneration(), before: newGeneration(), began: now(), gone: map[NID]struct{}{}}
