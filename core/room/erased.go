@@ -43,13 +43,9 @@ func (v *Viewer) erased(s *Stored) (bool, error) {
 	if err != nil || m.membership == authrule.Join {
 		return false, err
 	}
-	stays, err := v.allStays()
-	if err != nil {
-		return false, err
-	}
-	for _, x := range stays {
-		if x.membership == "join" && s.Pos < x.from && x.from < at {
-			return false, nil
+	for x, err := range v.memberships {
+		if err != nil || x.membership == "join" && s.Pos < x.from && x.from < at {
+			return false, err
 		}
 	}
 	return true, nil

@@ -26,9 +26,9 @@ type Viewer struct {
 	current  pmap.Root
 	oversees bool // she administers this server, and sees all that is stored
 
-	stays     []stay // the user's memberships, newest first; read when they are first asked for
-	haveStays bool
-	memo      map[pmap.Root]moment
+	stays []stay // the user's memberships, newest first, as far as they were asked for
+	older NID    // the member event before those, 0 for none; with no stays it is not known yet
+	memo  map[pmap.Root]moment
 }
 
 // stay is what the user's membership was from a position on.
@@ -189,13 +189,9 @@ func (v *Viewer) Membership(s *Stored, roughly bool) (string, error) {
 		m, err := v.at(s.State)
 		return string(m.membership), err
 	}
-	stays, err := v.allStays()
-	if err != nil {
-		return "", err
-	}
-	for _, x := range stays {
-		if x.from <= s.Pos {
-			return x.membership, nil
+	for x, err := range v.memberships {
+		if err != nil || x.from <= s.Pos {
+			return x.membership, err
 		}
 	}
 	return string(authrule.Leave), nil
@@ -269,30 +265,39 @@ const maxMemberships = 1000
 
 // joinedAfter says whether the user joined the room at some time after pos.
 func (v *Viewer) joinedAfter(pos sqldb.Pos) (bool, error) {
-	stays, err := v.allStays()
-	for _, x := range stays {
-		if x.membership == "join" {
-			return x.from > pos, nil
+	for x, err := range v.memberships {
+		if err != nil || x.membership == "join" {
+			return x.from > pos, err
 		}
 	}
-	return false, err
+	return false, nil
 }
 
-func (v *Viewer) allStays() ([]stay, error) {
-	if v.haveStays || v.Standing == nil {
-		return v.stays, nil
+// memberships are the user's in the room, newest first. Each is read when it is asked for, once: who renames herself every day
+// has many, and it is seldom that more than the last of them matters.
+func (v *Viewer) memberships(yield func(stay, error) bool) {
+	if v.Standing == nil {
+		return
 	}
-	nid := v.Standing.Event
-	for i := 0; nid != 0 && i < maxMemberships; i++ {
-		s, err := v.r.Load(v.tx, nid)
-		if err != nil {
-			return nil, err
+	for i := range maxMemberships {
+		if i == 0 && len(v.stays) == 0 {
+			v.older = v.Standing.Event
 		}
-		v.stays = append(v.stays, stay{s.Pos, s.Membership()})
-		nid = s.Replaces
+		if i == len(v.stays) {
+			if v.older == 0 {
+				return
+			}
+			s, err := v.r.Load(v.tx, v.older)
+			if err != nil {
+				yield(stay{}, err)
+				return
+			}
+			v.stays, v.older = append(v.stays, stay{s.Pos, s.Membership()}), s.Replaces
+		}
+		if !yield(v.stays[i], nil) {
+			return
+		}
 	}
-	v.haveStays = true
-	return v.stays, nil
 }
 
 var errNoEvent = fault.New(fault.NotFound, "There is no such event, or you may not see it")

@@ -1,11 +1,14 @@
 package room_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
 	"freehold.example/base/sqldb"
+	"freehold.example/base/sqldb/sqldbtest"
 	"freehold.example/core/room"
+	"freehold.example/core/schema"
 	"freehold.example/matrix/fault"
 	"freehold.example/matrix/id"
 )
@@ -161,6 +164,45 @@ func TestSharedUsers(t *testing.T) {
 			if err != nil || !slices.Equal(got, c.want) {
 				t.Errorf("with %q: got %q, %v, want %q", c.of, got, err, c.want)
 			}
+		}
+	})
+}
+
+// TestManyNames: whoever has had many names in a room sees what was said before she came without each of them being read.
+func TestManyNames(t *testing.T) {
+	sqldbtest.Each(t, schema.FS, func(t *testing.T, db *sqldb.DB) {
+		writer := newRooms(t, db)
+		in := create(t, writer, room.CreateRequest{Preset: "public_chat"})
+		said := send(t, writer, in, alice, "before she came", "")
+		if err := writer.Join(t.Context(), as(bob), in, "", nil); err != nil {
+			t.Fatal(err)
+		}
+		key := string(bob)
+		for i := range 50 {
+			sendDraft(t, writer, in, bob, room.Draft{Type: "m.room.member", StateKey: &key, Content: fmt.Appendf(nil, `{"membership":"join","displayname":"%d"}`, i)})
+		}
+		rooms := newRooms(t, db) // one that has nothing in memory
+		err := rooms.View(t.Context(), in, bob, func(tx *sqldb.Tx, v *room.Viewer) error {
+			for range 2 {
+				s, err := v.Event(said)
+				if err != nil || s == nil {
+					return err
+				}
+				if m, err := v.Membership(s, true); m != "leave" || err != nil {
+					t.Errorf("got %q, %v for what she was then", m, err)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		fresh := newRooms(t, db)
+		if err := fresh.View(t.Context(), in, bob, func(_ *sqldb.Tx, v *room.Viewer) error { _, err := v.Event(said); return err }); err != nil {
+			t.Error(err)
+		}
+		if got := fresh.Cached(); got > 10 {
+			t.Errorf("%d events were read to know that she has joined since", got)
 		}
 	})
 }
