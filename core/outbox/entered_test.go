@@ -45,7 +45,7 @@ func TestEntered(t *testing.T) {
 			if err != nil || receipts[0].Verdict != room.Accepted {
 				t.Fatal(receipts, err)
 			}
-			w.await("that it is sorted", func() bool { return w.out.Sorted() >= w.db.Committed() })
+			w.sorted()
 			return e.ID()
 		}
 		var last id.Event
