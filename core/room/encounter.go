@@ -132,7 +132,7 @@ func (r *Rooms) ownEncounter(tx *sqldb.Tx, e *Encounter, user id.User, s *Standi
 			return nil
 		}
 		// Who was away in the meantime may not have been told whose keys changed then, and nor may this server.
-		if away, err := r.wasAway(tx, s.Event, since); err != nil || !away {
+		if away, err := r.wasSince(tx, s.Event, since, func(m string) bool { return m != "join" }); err != nil || !away {
 			return err
 		}
 		was = "leave"
@@ -176,42 +176,16 @@ func (e *Encounter) add(user id.User, was, is string) {
 	}
 }
 
-// wasAway says whether a user, by the member events of one room from the newest back, was anything but joined since a moment
-// of the stream.
-func (r *Rooms) wasAway(tx *sqldb.Tx, newest NID, since sqldb.Pos) (bool, error) {
-	nid := newest
-	for range maxMemberships {
-		if nid == 0 {
-			return false, nil
-		}
-		s, err := r.Load(tx, nid)
-		if err != nil || s.Pos <= since {
-			return false, err
-		}
-		if s.Membership() != "join" {
-			return true, nil
-		}
-		nid = s.Replaces
-	}
-	return true, nil
-}
-
 // MembershipAt follows a user's member events of one room, from the newest back, to what she was at a moment of the
 // stream: "leave" before the first.
 func (r *Rooms) MembershipAt(tx *sqldb.Tx, newest NID, at sqldb.Pos) (string, error) {
-	nid := newest
-	for range maxMemberships {
-		if nid == 0 {
-			return "leave", nil
-		}
-		s, err := r.Load(tx, nid)
+	for s, err := range r.memberEvents(tx, newest) {
 		if err != nil {
 			return "", err
 		}
 		if s.Pos <= at {
 			return s.Membership(), nil
 		}
-		nid = s.Replaces
 	}
 	return "leave", nil
 }

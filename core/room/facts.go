@@ -125,20 +125,15 @@ func (r *Rooms) DisplayName(tx *sqldb.Tx, member NID) (string, error) {
 
 // JoinedSince is the position at which the stay began that the member event belongs to: the first of an unbroken row of
 // joins, as a change of name is one too.
-func (r *Rooms) JoinedSince(tx *sqldb.Tx, member NID) (sqldb.Pos, error) {
-	var since sqldb.Pos
-	for range maxMemberships {
-		if member == 0 {
-			break
-		}
-		s, err := r.Load(tx, member)
+func (r *Rooms) JoinedSince(tx *sqldb.Tx, member NID) (since sqldb.Pos, err error) {
+	for s, err := range r.memberEvents(tx, member) {
 		if err != nil {
 			return 0, err
 		}
 		if s.Membership() != "join" {
 			break
 		}
-		since, member = s.Pos, s.Replaces
+		since = s.Pos
 	}
 	return since, nil
 }

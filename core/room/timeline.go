@@ -152,21 +152,7 @@ func (r *Rooms) RootAt(tx *sqldb.Tx, room NID, at sqldb.Pos) (root pmap.Root, er
 // CameAndWent says whether, after a moment of the stream at which she was not in the room, a user was invited, joined or
 // knocked, and left again.
 func (r *Rooms) CameAndWent(tx *sqldb.Tx, newest NID, since sqldb.Pos) (bool, error) {
-	nid := newest
-	for range maxMemberships {
-		if nid == 0 {
-			return false, nil
-		}
-		s, err := r.Load(tx, nid)
-		if err != nil || s.Pos <= since {
-			return false, err
-		}
-		if m := s.Membership(); m != "leave" && m != "ban" {
-			return true, nil
-		}
-		nid = s.Replaces
-	}
-	return true, nil
+	return r.wasSince(tx, newest, since, func(m string) bool { return m != "leave" && m != "ban" })
 }
 
 // Members lists who is in a room.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"iter"
 	"strings"
 
 	"freehold.example/base/pmap"
@@ -105,20 +106,15 @@ func (r *Rooms) ViewerOf(tx *sqldb.Tx, s *Standing, user id.User) (*Viewer, erro
 }
 
 // parted goes back through a user's memberships of a room to the end of her last stay. nil: she never was in.
-func (r *Rooms) parted(tx *sqldb.Tx, newest NID) (*Stored, error) {
-	var after *Stored
-	for range maxMemberships {
-		if newest == 0 {
-			break
-		}
-		s, err := r.Load(tx, newest)
+func (r *Rooms) parted(tx *sqldb.Tx, newest NID) (after *Stored, err error) {
+	for s, err := range r.memberEvents(tx, newest) {
 		if err != nil {
 			return nil, err
 		}
 		if s.Membership() == "join" {
 			return after, nil
 		}
-		after, newest = s, s.Replaces
+		after = s
 	}
 	return nil, nil
 }
@@ -262,6 +258,40 @@ func (v *Viewer) before(s *Stored, m moment) (moment, error) {
 
 // maxMemberships bounds the walk through a user's former memberships of a room.
 const maxMemberships = 1000
+
+// memberEvents are a user's member events of one room, from the newest back, each read when it is asked for; an error is the
+// last.
+func (r *Rooms) memberEvents(tx *sqldb.Tx, newest NID) iter.Seq2[*Stored, error] {
+	return func(yield func(*Stored, error) bool) {
+		nid := newest
+		for range maxMemberships {
+			if nid == 0 {
+				return
+			}
+			s, err := r.Load(tx, nid)
+			if !yield(s, err) || err != nil {
+				return
+			}
+			nid = s.Replaces
+		}
+	}
+}
+
+// wasSince says whether a user had, after a moment of the stream, a membership of a kind. Of who had more than can be looked
+// through it is taken to be so.
+func (r *Rooms) wasSince(tx *sqldb.Tx, newest NID, since sqldb.Pos, kind func(membership string) bool) (bool, error) {
+	seen := 0
+	for s, err := range r.memberEvents(tx, newest) {
+		if err != nil || s.Pos <= since {
+			return false, err
+		}
+		if kind(s.Membership()) {
+			return true, nil
+		}
+		seen++
+	}
+	return seen == maxMemberships, nil
+}
 
 // joinedAfter says whether the user joined the room at some time after pos.
 func (v *Viewer) joinedAfter(pos sqldb.Pos) (bool, error) {
