@@ -24,14 +24,14 @@ export class House {
     readonly browser: Browser;
     readonly #dir: string;
     readonly #env: Record<string, string>;
-    #process: ChildProcess;
+    #running: Running;
 
-    private constructor(setupLink: string, dir: string, env: Record<string, string>, child: ChildProcess, browser: Browser) {
+    private constructor(setupLink: string, dir: string, env: Record<string, string>, running: Running, browser: Browser) {
         this.url = new URL(setupLink).origin;
         this.setupLink = setupLink;
         this.#dir = dir;
         this.#env = env;
-        this.#process = child;
+        this.#running = running;
         this.browser = browser;
     }
 
@@ -42,21 +42,21 @@ export class House {
             FREEHOLD_DATA_DIR: join(dir, "data"), FREEHOLD_LISTEN_CLIENT: `127.0.0.1:${await freePort()}`, FREEHOLD_LISTEN_FEDERATION: "",
             FREEHOLD_SERVER_NAME: "house.example", FREEHOLD_PASSWORD_HASHING: "fast", FREEHOLD_RATE_LIMITS: "off", FREEHOLD_REGISTRATION: "open", ...more,
         };
-        const { child, said } = await run(env, /http:\/\/\S+\/setup\?token=\w+/);
+        const { running, said } = await run(env, /http:\/\/\S+\/setup\?token=\w+/);
         const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--use-fake-device-for-media-stream"] });
-        return new House(said, dir, env, child, browser);
+        return new House(said, dir, env, running, browser);
     }
 
     /** Ends the program; pages stay open. */
     async stop(): Promise<void> {
-        const gone = new Promise((resolve) => this.#process.on("exit", resolve));
-        this.#process.kill("SIGTERM");
+        const gone = new Promise((resolve) => this.#running.process.on("exit", resolve));
+        this.#running.process.kill("SIGTERM");
         await gone;
     }
 
     /** Starts it again, with the same data at the same address. */
     async start(): Promise<void> {
-        this.#process = (await run(this.#env, /msg=serving|"serving"/)).child;
+        this.#running = (await run(this.#env, /msg=serving|"serving"/)).running;
     }
 
     /** A person's browser, with nothing in it. */
@@ -81,15 +81,18 @@ export class House {
         return context.newPage();
     }
 
-    /** Tells a story. When it fails, what each page shows is kept in shots/. */
+    /** Tells a story. When it fails, what each page shows is kept in shots/, and said with the last lines of the program's log. */
     async tell(story: () => Promise<void>): Promise<void> {
         try {
             await story();
             if (this.faults.length > 0) throw new Error(this.faults.join("\n"));
         } catch (error) {
+            const port = new URL(this.url).port; // stories of two houses fail in both
             for (const [i, page] of this.#contexts.flatMap((context) => context.pages()).entries()) {
-                await page.screenshot({ path: join(import.meta.dirname, `../shots/failed-${i}.png`) }).catch(() => undefined);
+                await page.screenshot({ path: join(import.meta.dirname, `../shots/failed-${port}-${i}.png`) }).catch(() => undefined);
+                console.error(`-- ${this.url}, page ${i}:\n${await page.locator("body").innerText().catch(String)}`);
             }
+            console.error(`-- ${this.url}, log:\n${this.#running.log.slice(-8000)}`);
             throw error;
         }
     }
@@ -102,20 +105,26 @@ export class House {
     }
 }
 
+/** The program, and what it has logged since its start. */
+interface Running {
+    readonly process: ChildProcess;
+    log: string;
+}
+
 /** Starts the program, and waits until it has said what is awaited. */
-async function run(env: Record<string, string>, awaited: RegExp): Promise<{ child: ChildProcess; said: string }> {
+async function run(env: Record<string, string>, awaited: RegExp): Promise<{ running: Running; said: string }> {
     const binary = process.env.FREEHOLD_BINARY ?? join(import.meta.dirname, "../../freehold");
     const child = spawn(binary, ["serve"], { stdio: ["ignore", "ignore", "pipe"], env });
+    const running = { process: child, log: "" };
     const said = await new Promise<string>((resolve, reject) => {
-        let all = "";
         child.stderr.setEncoding("utf8").on("data", (text: string) => {
-            all += text;
-            const found = awaited.exec(all);
+            running.log += text;
+            const found = awaited.exec(running.log);
             if (found) resolve(found[0]);
         });
-        child.on("error", reject).on("exit", () => reject(new Error(`the program has ended:\n${all}`)));
+        child.on("error", reject).on("exit", () => reject(new Error(`the program has ended:\n${running.log}`)));
     });
-    return { child, said };
+    return { running, said };
 }
 
 async function freePort(): Promise<number> {
