@@ -58,9 +58,6 @@ func (a *API) sendOnce(ctx context.Context, c *Call, r *csapi.SendOnceRequest) (
 }
 
 func (a *API) send(ctx context.Context, c *Call, in id.Room, typ string, content json.RawMessage, ts *int64, txnID string) (*csapi.SentResponse, error) {
-	if replacesItself(typ, in, content) {
-		return nil, errItself
-	}
 	at, err := c.timestamp(ts)
 	if err != nil {
 		return nil, err
@@ -71,16 +68,6 @@ func (a *API) send(ctx context.Context, c *Call, in id.Room, typ string, content
 	}
 	a.Ephemeral.Active(ctx, c.Session.User)
 	return &csapi.SentResponse{Event: sent}, nil
-}
-
-var errItself = fault.New(fault.InvalidParam, "A room cannot be replaced by itself")
-
-// replacesItself is true of a tombstone that sends people on to where they are.
-func replacesItself(typ string, in id.Room, content json.RawMessage) bool {
-	var next struct {
-		Room id.Room `json:"replacement_room"`
-	}
-	return typ == "m.room.tombstone" && json.Unmarshal(content, &next) == nil && next.Room == in
 }
 
 func (a *API) setState(ctx context.Context, c *Call, r *csapi.SetStateRequest) (*csapi.SentResponse, error) {
@@ -96,9 +83,6 @@ func (a *API) setState(ctx context.Context, c *Call, r *csapi.SetStateRequest) (
 				return nil, err
 			}
 		}
-	}
-	if replacesItself(r.Type, r.Room, r.Content) {
-		return nil, errItself
 	}
 	if r.Delay != nil {
 		return a.sendLater(ctx, *r.Delay, delayed.Request{Caller: c.caller(), Room: r.Room, Type: r.Type, StateKey: &r.StateKey, Content: r.Content})

@@ -13,8 +13,8 @@ const nodeCost = 192
 // nodeAge is how long a node is kept that nobody uses: those of states that were replaced are hardly ever used again.
 const nodeAge = 2 * time.Minute
 
-// Cache keeps the nodes that were used last, bounded in bytes and in time. It may be used by many goroutines, and by loaders of any transaction: a node
-// is what its address says, wherever it was read.
+// Cache keeps the nodes that were used last, bounded in bytes and in time. It may be used by many goroutines, and by loaders
+// of any transaction: a node is what its address says, wherever it was read.
 type Cache struct {
 	limit int
 	now   func() time.Time

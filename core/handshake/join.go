@@ -134,7 +134,7 @@ func (h *Handshakes) want(ctx context.Context, q Request, membership string) (*w
 			content["avatar_url"] = picture
 		}
 	}
-	return &wish{room: q.Room, user: q.Caller.User, membership: membership, content: content}, nil
+	return &wish{room: q.Room, user: q.Caller.User, membership: membership, content: content, ask: h.ask}, nil
 }
 
 // submit gets an event into a room through one of the servers: whichever first has a template is sent the event made of it.
@@ -144,13 +144,9 @@ func (h *Handshakes) submit(ctx context.Context, servers []id.Server, w *wish,
 ) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	ask := h.ask
-	if w.asking != nil {
-		ask = w.asking
-	}
 	var failed failures
 	for len(servers) > 0 {
-		t, server, err := first(ctx, servers, func(ctx context.Context, s id.Server) (*template, error) { return ask(ctx, s, w) })
+		t, server, err := first(ctx, servers, func(ctx context.Context, s id.Server) (*template, error) { return w.ask(ctx, s, w) })
 		if err != nil {
 			var why failures
 			if !errors.As(err, &why) {

@@ -36,7 +36,7 @@ type wish struct {
 	membership string         // join, knock or leave
 	content    map[string]any // all but what the template may add
 	depth      int64          // at least, where the deeper of two events stays when a fork is resolved
-	asking     asking         // instead of ask, nil for that
+	ask        asking         // how a server is asked for the event's template
 }
 
 // asking asks a server for the template of an event.

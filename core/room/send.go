@@ -41,6 +41,9 @@ func (r *Rooms) PutState(ctx context.Context, c Caller, room id.Room, d Draft) (
 }
 
 func (r *Rooms) send(ctx context.Context, c Caller, room id.Room, d Draft, t txn) (id.Event, error) {
+	if replacesItself(room, &d) {
+		return "", errItself
+	}
 	if d.StateKey != nil {
 		key := authrule.StateKey{Type: d.Type, Key: *d.StateKey}
 		if err := checkKey(key); err != nil {

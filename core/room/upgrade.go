@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 
@@ -28,6 +29,16 @@ type UpgradeRequest struct {
 }
 
 const typeTombstone = "m.room.tombstone"
+
+var errItself = fault.New(fault.InvalidParam, "A room cannot be replaced by itself")
+
+// replacesItself is true of a tombstone, put as state or sent as a message, that sends people on to where they are.
+func replacesItself(in id.Room, d *Draft) bool {
+	var next struct {
+		Room id.Room `json:"replacement_room"`
+	}
+	return d.Type == typeTombstone && json.Unmarshal(d.Content, &next) == nil && next.Room == in
+}
 
 // Upgrade replaces a room by a new one that has its settings. The new room with all its events, the tombstone of the old
 // one and what Also writes are one transaction: there is no moment, and no crash, with half an upgrade. Who asks again for
