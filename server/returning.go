@@ -27,6 +27,10 @@ func (s *Server) openWake() error {
 			return err
 		},
 		Waits: func(in id.Room, e id.Event) bool { return s.arrivals.Waits(in, e) },
+		Joining: func(in id.Room) (over <-chan struct{}) {
+			_, over = s.handshakes.Joining(in)
+			return over
+		},
 	})
 	s.closers = append(s.closers, func() error { s.wake.Close(); return nil })
 	s.reach = reach.New(reach.Config{

@@ -116,7 +116,7 @@ func (a *Arrivals) readOne(ctx context.Context, from id.Server, raw json.RawMess
 	return nil, nil
 }
 
-// versionOf is the version of a room, nil for one that is not here.
+// versionOf is the version of a room, nil for one that is not here, nor about to be.
 func (a *Arrivals) versionOf(ctx context.Context, in id.Room) (*version.Version, error) {
 	if _, err := id.ParseRoom(string(in)); err != nil {
 		return nil, nil
@@ -125,6 +125,9 @@ func (a *Arrivals) versionOf(ctx context.Context, in id.Room) (*version.Version,
 	v := a.versions[in]
 	a.mu.Unlock()
 	if v != nil {
+		return v, nil
+	}
+	if v, _ = a.Joining(in); v != nil { // asked before the database is, or the join could end between the two
 		return v, nil
 	}
 	err := a.DB.Read(ctx, func(tx *sqldb.Tx) error {

@@ -45,7 +45,7 @@ type Peers interface {
 	SignEvent(ctx context.Context, server id.Server, event []byte) (signature string, err error)
 }
 
-// Config is what arrivals are seen through with. All fields but Likely, Looked and Outside are needed.
+// Config is what arrivals are seen through with. All fields but Joining, Likely, Looked and Outside are needed.
 type Config struct {
 	DB     *sqldb.DB
 	Rooms  Rooms
@@ -54,6 +54,9 @@ type Config struct {
 	Now    func() time.Time
 	Log    *slog.Logger
 
+	// Joining is the version of a room that somebody here is just joining, and a channel that is closed when that is over, nil where nobody
+	// is: what is said there meanwhile waits for that. nil: nobody ever is.
+	Joining func(id.Room) (v *version.Version, over <-chan struct{})
 	// Likely puts those of some servers first that are likely to answer. nil leaves them as they are.
 	Likely func([]id.Server)
 	// Looked is when somebody here last looked at a room; zero when that is long ago. nil: nobody does.
@@ -117,6 +120,9 @@ const maxVersions = 20_000
 // New makes Arrivals. Resume takes up what an earlier life of the server has left.
 func New(c Config) *Arrivals {
 	ctx, cancel := context.WithCancel(context.Background())
+	if c.Joining == nil {
+		c.Joining = func(id.Room) (*version.Version, <-chan struct{}) { return nil, nil }
+	}
 	if c.Looked == nil {
 		c.Looked = func(id.Room) time.Time { return time.Time{} }
 	}

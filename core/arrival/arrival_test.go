@@ -1,6 +1,7 @@
 package arrival
 
 import (
+	"context"
 	"crypto/ed25519"
 	"encoding/json"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"freehold.example/matrix/fault"
 	"freehold.example/matrix/id"
 	"freehold.example/matrix/policy"
+	"freehold.example/matrix/version"
 )
 
 // TestAccept: good events are judged before the answer, and each bad one is refused for itself.
@@ -85,6 +87,61 @@ func TestDurable(t *testing.T) {
 		w.eventually("the next life judges", func() bool { return w.has(events...) })
 		w.eventually("nothing is left", func() bool { return w.rows() == 0 })
 	})
+}
+
+// TestJoining: what is said in a room while somebody here is joining it waits on disk until she is in. Where she does not get in, it is as
+// if it had come from any room that is not here; and what was read by the rules of another version than the room turns out to have is dropped.
+func TestJoining(t *testing.T) {
+	const in = "!x:far.test"
+	for _, tt := range []struct {
+		name, version string
+		enters        bool
+		taken         bool
+	}{
+		{"she enters", "11", true, true},
+		{"she does not", "11", false, false},
+		{"another version", "6", true, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			each(t, func(t *testing.T, w *world) {
+				over := make(chan struct{})
+				joined, outside := w.version, atomic.Int64{}
+				said, _ := version.Lookup(tt.version)
+				w.Joining = func(in id.Room) (*version.Version, <-chan struct{}) {
+					select {
+					case <-over:
+						return nil, nil
+					default:
+						return said, over
+					}
+				}
+				w.Outside = func(context.Context, id.Server, id.Room, json.RawMessage) error {
+					outside.Add(1)
+					return nil
+				}
+				w.version = said
+				e := w.event(far, in, "m", 1)
+				w.version = joined
+				if why, known := w.accept(far, e)[e.ID()]; !known || why != nil {
+					t.Fatalf("answered: %v, %v", known, why)
+				}
+				if w.has(e) || w.rows() != 1 {
+					t.Fatalf("before the end of the join: judged %v, %d rows", w.has(e), w.rows())
+				}
+				w.mu.Lock()
+				w.entered = map[id.Room]bool{in: tt.enters}
+				w.mu.Unlock()
+				close(over)
+				w.eventually("nothing is left", func() bool { return w.rows() == 0 })
+				if w.has(e) != tt.taken {
+					t.Errorf("taken: %v, want %v", w.has(e), tt.taken)
+				}
+				if n := outside.Load(); (n == 1) != !tt.enters {
+					t.Errorf("%d events were from outside", n)
+				}
+			})
+		})
+	}
 }
 
 // TestFair: a server whose events take long costs another one nothing, not even in the same room.

@@ -21,15 +21,25 @@ import (
 // the rest in core/room. Every event of the batch is finished or parked when it returns.
 func (a *Arrivals) judge(in id.Room, from id.Server, batch []*item) {
 	ctx := a.ctx
+	if _, over := a.Joining(in); over != nil {
+		select {
+		case <-over:
+		case <-ctx.Done():
+		}
+	}
 	gate, here, fresh, err := a.meet(ctx, in, from, batch)
 	switch {
 	case err != nil:
 		a.postpone(batch, err)
 		return
-	case !here || gate.Denied:
+	case !here:
+		a.notHere(ctx, batch)
+		return
+	case gate.Denied:
 		a.drop(batch, errUnknownRoom)
 		return
 	}
+	batch = a.ofVersion(gate.Version, batch)
 	batch, incoming := a.checked(ctx, from, a.finishOthers(in, batch, fresh))
 	if len(batch) == 0 {
 		return
@@ -93,6 +103,20 @@ func (a *Arrivals) meet(ctx context.Context, in id.Room, from id.Server, batch [
 	return g, ok, fresh, err
 }
 
+// ofVersion drops the events of a batch that were read by the rules of another room version: while a room is joined, the version is what the
+// server says that is asked, and the room may then be had from another one.
+func (a *Arrivals) ofVersion(v *version.Version, batch []*item) []*item {
+	left := make([]*item, 0, len(batch))
+	for _, it := range batch {
+		if it.event.Version().ID == v.ID {
+			left = append(left, it)
+		} else {
+			a.drop([]*item{it}, errOtherVersion)
+		}
+	}
+	return left
+}
+
 // finishOthers finishes the events of a batch that are not fresh, and gives those that are.
 func (a *Arrivals) finishOthers(in id.Room, batch []*item, fresh []id.Event) []*item {
 	isFresh := make(map[id.Event]bool, len(fresh))
@@ -139,6 +163,8 @@ func (a *Arrivals) checked(ctx context.Context, from id.Server, batch []*item) (
 	}
 	return good, incoming
 }
+
+var errOtherVersion = errors.New("it was read by the rules of another room version")
 
 var errUnsigned = fault.New(fault.Forbidden, "The room's policy server has not signed the event")
 
@@ -219,7 +245,7 @@ func (a *Arrivals) postpone(batch []*item, why error) {
 	}
 }
 
-// notHere is for events of a room of which this server has something, but is not in.
+// notHere is for events of a room of which this server has something, but is not in, or that it has tried to join in vain.
 func (a *Arrivals) notHere(ctx context.Context, batch []*item) {
 	for _, it := range batch {
 		if a.Outside != nil {

@@ -53,13 +53,14 @@ type Handshakes struct {
 	lanes lane.Lanes[entering] // one join of a room at a time: whoever comes second finds the server in it
 	wake  chan struct{}        // bounded: of size 1; there is something to do for Run
 
-	mu       sync.Mutex           // guards fillings
-	fillings map[id.Room]*Filling // rooms whose members are being fetched, as on disk; what is in it is replaced, not changed. bounded by the rooms that were joined
+	mu       sync.Mutex              // guards what follows
+	joins    map[id.Room]pendingJoin // rooms that are being joined; bounded by the requests under way
+	fillings map[id.Room]*Filling    // rooms whose members are being fetched, as on disk; what is in it is replaced, not changed. bounded by the rooms that were joined
 }
 
 // New makes Handshakes. It asks nobody anything until it is used.
 func New(c Config) *Handshakes {
-	return &Handshakes{Config: c, wake: make(chan struct{}, 1), fillings: map[id.Room]*Filling{}}
+	return &Handshakes{Config: c, wake: make(chan struct{}, 1), joins: map[id.Room]pendingJoin{}, fillings: map[id.Room]*Filling{}}
 }
 
 // The bounds of one handshake.

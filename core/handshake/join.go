@@ -184,12 +184,13 @@ func (h *Handshakes) joinThrough(ctx context.Context, servers []id.Server, q Req
 	}
 	w.depth = at.Depth + 1
 	if !at.Here {
-		w.asking = h.unguessed(q.Via)
+		w.ask = h.unguessed(q.Via)
 	}
 	return h.submit(ctx, servers, w, func(ctx context.Context, server id.Server, t *template, join *event.Event) error {
 		path := sendPath("v2", "join", join)
 		if !at.Here {
 			path += "?omit_members=true"
+			defer h.beginJoin(q.Room, t.version)()
 		}
 		// From here on the user may be in the room, whoever hangs up.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)

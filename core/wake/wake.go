@@ -54,18 +54,19 @@ type Outbox interface {
 	WakeAll()
 }
 
-// Config is what a Wake works with. All fields are needed, but for Link and Waits.
+// Config is what a Wake works with. All fields are needed, but for Joining, Link and Waits.
 type Config struct {
-	DB     *sqldb.DB
-	Peers  Peers
-	Rooms  Rooms
-	Outbox Outbox
-	Server id.Server                                                               // this one
-	Take   func(ctx context.Context, from id.Server, raws []json.RawMessage) error // events that were asked for; (*arrival.Arrivals).Accept
-	Waits  func(in id.Room, e id.Event) bool                                       // an event has come and waits for others; (*arrival.Arrivals).Waits
-	Link   link.Watch
-	Now    func() time.Time
-	Log    *slog.Logger
+	DB      *sqldb.DB
+	Peers   Peers
+	Rooms   Rooms
+	Outbox  Outbox
+	Server  id.Server                                                               // this one
+	Take    func(ctx context.Context, from id.Server, raws []json.RawMessage) error // events that were asked for; (*arrival.Arrivals).Accept
+	Waits   func(in id.Room, e id.Event) bool                                       // an event has come and waits for others; (*arrival.Arrivals).Waits
+	Joining func(in id.Room) (over <-chan struct{})                                 // closed when the join of a room is over, nil where there is none
+	Link    link.Watch
+	Now     func() time.Time
+	Log     *slog.Logger
 }
 
 // Wake watches over the ways to other servers. Its methods may be called from any goroutine.

@@ -3,6 +3,7 @@ package conformance
 import (
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
@@ -63,6 +64,38 @@ func TestB385JoinThroughAnotherServer(t *testing.T) {
 			alice.hears(room.ID, "hello")
 			r.WaitEvent(id.Event(alice.send(string(room.ID), "hello yourself")))
 		})
+	}
+}
+
+// What is said in a room while somebody is joining it is not lost, though nobody says anything afterwards: neither what the other server
+// sends as soon as it knows of the join, nor what was said there just before, of which it tells by how the room ends.
+func TestSaidWhileJoining(t *testing.T) {
+	s := first(t)
+	for _, v := range []string{"10", "12"} {
+		for name, tell := range map[string]func(at *remote.Subject, room *remote.Room, robin id.User){
+			"after the join": func(at *remote.Subject, room *remote.Room, robin id.User) {
+				at.Transaction(nil, room.Make(robin, "m.room.message", remote.Text("hello")))
+			},
+			"before the join": func(at *remote.Subject, room *remote.Room, robin id.User) {
+				beside := room.Make(robin, "m.room.message", remote.Text("hello"), remote.After(room.Now("m.room.history_visibility", "")))
+				at.Transaction([]remote.EDU{remote.MakeEDU("org.freehold.wakeup", obj{"rooms": obj{string(room.ID): []id.Event{beside.ID()}}})})
+			},
+		} {
+			t.Run(v+" "+name, func(t *testing.T) {
+				r, room, robin := theirs(t, v)
+				alice, at := s.newUser(t), s.meet(r)
+				r.Hook("PUT /_matrix/federation/v2/send_join/", func(w http.ResponseWriter, q *http.Request, next http.Handler) {
+					out := httptest.NewRecorder()
+					next.ServeHTTP(out, q)
+					tell(at, room, robin)
+					w.Header().Set("Content-Type", "application/json")
+					w.WriteHeader(out.Code)
+					_, _ = w.Write(out.Body.Bytes()) // to a server that may be gone
+				})
+				alice.joinVia(string(room.ID), r.Name).ok()
+				alice.hears(room.ID, "hello")
+			})
+		}
 	}
 }
 
