@@ -185,13 +185,22 @@ func (v *Viewer) Membership(s *Stored, roughly bool) (string, error) {
 		m, err := v.at(s.State)
 		return string(m.membership), err
 	}
+	seen := 0
 	for x, err := range v.memberships {
 		if err != nil || x.from <= s.Pos {
 			return x.membership, err
 		}
+		if seen++; seen == maxRough {
+			m, err := v.at(s.State)
+			return string(m.membership), err
+		}
 	}
 	return string(authrule.Leave), nil
 }
+
+// maxRough is how many memberships are gone through before the state at the event is asked, which costs as much as some of them: a room's
+// first events would have all read that the user ever had there, each time that her client begins anew.
+const maxRough = 16
 
 // Sees says whether the user may see the event: by the visibility and her membership just before it, or for shared history
 // by her having joined since.

@@ -177,25 +177,33 @@ func TestManyNames(t *testing.T) {
 		if err := writer.Join(t.Context(), as(bob), in, "", nil); err != nil {
 			t.Fatal(err)
 		}
-		key := string(bob)
+		key, since := string(bob), id.Event("")
 		for i := range 50 {
 			sendDraft(t, writer, in, bob, room.Draft{Type: "m.room.member", StateKey: &key, Content: fmt.Appendf(nil, `{"membership":"join","displayname":"%d"}`, i)})
+			if i == 5 {
+				since = send(t, writer, in, alice, "once she was there", "")
+			}
 		}
 		rooms := newRooms(t, db) // one that has nothing in memory
 		err := rooms.View(t.Context(), in, bob, func(tx *sqldb.Tx, v *room.Viewer) error {
-			for range 2 {
-				s, err := v.Event(said)
-				if err != nil || s == nil {
-					return err
-				}
-				if m, err := v.Membership(s, true); m != "leave" || err != nil {
-					t.Errorf("got %q, %v for what she was then", m, err)
+			for e, want := range map[id.Event]string{said: "leave", since: "join"} {
+				for range 2 {
+					s, err := v.Event(e)
+					if err != nil || s == nil {
+						return err
+					}
+					if m, err := v.Membership(s, true); m != want || err != nil {
+						t.Errorf("got %q, %v for what she was then, want %q", m, err, want)
+					}
 				}
 			}
 			return nil
 		})
 		if err != nil {
 			t.Error(err)
+		}
+		if got := rooms.Cached(); got > 30 {
+			t.Errorf("%d events were read to know what she was then", got)
 		}
 		fresh := newRooms(t, db)
 		if err := fresh.View(t.Context(), in, bob, func(_ *sqldb.Tx, v *room.Viewer) error { _, err := v.Event(said); return err }); err != nil {
