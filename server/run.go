@@ -85,10 +85,6 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	s.config.Log.InfoContext(ctx, "serving", "server_name", s.config.ServerName, "clients", s.ClientAddr(),
 		"data_dir", s.config.DataDir, "database", s.db.Engine())
-
-	if s.app != nil {
-		s.config.Log.InfoContext(ctx, "web app", "sha256", s.app.Hash())
-	}
 	if err := s.welcome(ctx); err != nil {
 		s.config.Log.ErrorContext(ctx, "no link for the first account", "cause", err)
 	}

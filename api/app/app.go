@@ -3,7 +3,6 @@
 package app
 
 import (
-	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
@@ -15,6 +14,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // policy lets the page run what this server sends, and talk to nobody else. WebAssembly is the encryption; styles are
@@ -32,39 +32,32 @@ const (
 // page is the document that is served for every address that is no file.
 const page = "index.html"
 
-// App is the files of one build. It never changes.
+// App is the files of one build. It never changes. What is in them stays where it is, which is the program, and is not read before somebody
+// wants it: in memory it would be a quarter of what an idle server takes.
 type App struct {
-	files map[string]*file // by path without a leading slash
-	hash  string
+	source fs.FS
+	files  map[string]*file // by path without a leading slash
 }
 
 // file is one file in the forms it can be sent in.
 type file struct {
-	kind      string // media type
-	tag       string // of the content, whatever the form
-	plain     []byte // nil when there is br and gz
-	br, gz    []byte
+	kind      string                 // media type
+	tag       func() (string, error) // stands for the content, whatever the form; worked out once
+	plain     *form                  // nil when there is br and gz
+	br, gz    *form
 	unchanged bool // its name has its content's hash in it
+}
+
+// form is one file of the build.
+type form struct {
+	name string
+	size int64
 }
 
 // New reads a build. There is no app when files has none, or only hidden ones: then New gives nil.
 func New(files fs.FS) (*App, error) {
-	a := &App{files: map[string]*file{}}
-	sum := sha256.New()
-	err := fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error { // in lexical order
-		if err != nil || d.IsDir() || strings.HasPrefix(d.Name(), ".") {
-			return err
-		}
-		b, err := fs.ReadFile(files, name)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(sum, "%s %d\n", name, len(b))
-		sum.Write(b)
-		a.add(name, b)
-		return nil
-	})
-	if err != nil {
+	a := &App{source: files, files: map[string]*file{}}
+	if err := a.each(func(f *form) error { a.add(f); return nil }); err != nil {
 		return nil, fmt.Errorf("read the web app: %w", err)
 	}
 	if len(a.files) == 0 {
@@ -78,31 +71,59 @@ func New(files fs.FS) (*App, error) {
 	if a.files[page] == nil {
 		return nil, errors.New("read the web app: it has no " + page)
 	}
-	a.hash = hex.EncodeToString(sum.Sum(nil))
 	return a, nil
 }
 
-func (a *App) add(name string, b []byte) {
-	base, form := name, path.Ext(name)
-	if form == ".br" || form == ".gz" {
-		base = strings.TrimSuffix(name, form)
+// each calls fn with all files of the build, in lexical order.
+func (a *App) each(fn func(*form) error) error {
+	return fs.WalkDir(a.source, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.HasPrefix(d.Name(), ".") {
+			return err
+		}
+		about, err := d.Info()
+		if err != nil {
+			return err
+		}
+		return fn(&form{name, about.Size()})
+	})
+}
+
+// copy writes a file of the build.
+func (a *App) copy(w io.Writer, name string) error {
+	f, err := a.source.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.Copy(w, f)
+	return err
+}
+
+// add takes in a file of the build.
+func (a *App) add(at *form) {
+	base, ext := at.name, path.Ext(at.name)
+	if ext == ".br" || ext == ".gz" {
+		base = strings.TrimSuffix(at.name, ext)
 	}
 	f := a.files[base]
 	if f == nil {
 		f = &file{kind: kindOf(base), unchanged: strings.HasPrefix(base, "assets/")}
 		a.files[base] = f
 	}
-	switch form {
+	switch ext {
 	case ".br":
-		f.br = b
+		f.br = at
 	case ".gz":
-		f.gz = b
+		f.gz = at
 	default:
-		f.plain = b
+		f.plain = at
 	}
-	if form != ".gz" { // one of br and plain is there always
-		sum := sha256.Sum256(b)
-		f.tag = hex.EncodeToString(sum[:8])
+	if ext != ".gz" { // one of br and plain is there always
+		f.tag = sync.OnceValues(func() (string, error) {
+			sum := sha256.New()
+			err := a.copy(sum, at.name)
+			return hex.EncodeToString(sum.Sum(nil)[:8]), err
+		})
 	}
 }
 
@@ -131,8 +152,15 @@ func kindOf(name string) string {
 	return "application/octet-stream"
 }
 
-// Hash is the SHA-256 of the build, in hex; two builds of the same sources have the same.
-func (a *App) Hash() string { return a.hash }
+// Hash is the SHA-256 of the build, in hex; two builds of the same sources have the same. Errors: the build cannot be read.
+func (a *App) Hash() (string, error) {
+	sum := sha256.New()
+	err := a.each(func(f *form) error {
+		fmt.Fprintf(sum, "%s %d\n", f.name, f.size)
+		return a.copy(sum, f.name)
+	})
+	return hex.EncodeToString(sum.Sum(nil)), err
+}
 
 // Serves says whether a request is for the app: one that reads, and not below a path that belongs to Matrix or to the
 // server itself. There may be no App.
@@ -169,24 +197,31 @@ func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	} else {
 		h.Set("Cache-Control", "no-cache")
 	}
-	f.send(w, r)
+	a.send(w, r, f)
 }
 
 // send writes the smallest form that the browser takes.
-func (f *file) send(w http.ResponseWriter, r *http.Request) {
+func (a *App) send(w http.ResponseWriter, r *http.Request, f *file) {
+	tag, err := f.tag()
+	if err != nil {
+		http.Error(w, "The web app in this program cannot be read", http.StatusInternalServerError)
+		return
+	}
 	h := w.Header()
-	body, tag := f.plain, f.tag
+	chosen, unzipped := f.plain, false
 	if f.br != nil {
 		h.Set("Vary", "Accept-Encoding")
 		switch accept := r.Header.Get("Accept-Encoding"); {
 		case takes(accept, "br"):
-			body, tag = f.br, tag+"-br"
+			chosen = f.br
+			tag += "-br"
 			h.Set("Content-Encoding", "br")
 		case takes(accept, "gzip"):
-			body, tag = f.gz, tag+"-gz"
+			chosen = f.gz
+			tag += "-gz"
 			h.Set("Content-Encoding", "gzip")
 		default:
-			body = unzip(f.gz)
+			chosen, unzipped = f.gz, true
 		}
 	}
 	tag = `"` + tag + `"`
@@ -197,9 +232,15 @@ func (f *file) send(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	if r.Method != http.MethodHead {
-		_, _ = w.Write(body) // a browser that has gone
+	if !unzipped {
+		h.Set("Content-Length", strconv.FormatInt(chosen.size, 10))
+	}
+	switch {
+	case r.Method == http.MethodHead:
+	case unzipped:
+		_ = a.unzip(w, chosen.name)
+	default:
+		_ = a.copy(w, chosen.name) // to a browser that may have gone
 	}
 }
 
@@ -217,11 +258,16 @@ func takes(accept, form string) bool {
 }
 
 // unzip is for the rare client that takes no compression; the file was compressed by our own build.
-func unzip(gz []byte) []byte {
-	z, err := gzip.NewReader(bytes.NewReader(gz))
+func (a *App) unzip(w io.Writer, name string) error {
+	f, err := a.source.Open(name)
 	if err != nil {
-		return nil
+		return err
 	}
-	b, _ := io.ReadAll(z)
-	return b
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(w, z) // #nosec G110 -- as large as our build made it
+	return err
 }

@@ -123,8 +123,10 @@ func TestNoApp(t *testing.T) {
 	if _, err := New(fstest.MapFS{"index.html.br": {}}); err == nil {
 		t.Error("half a file was taken")
 	}
-	if a, b := newApp(t), newApp(t); a.Hash() != b.Hash() || len(a.Hash()) != 64 {
-		t.Errorf("got hashes %s and %s", a.Hash(), b.Hash())
+	a, err := newApp(t).Hash()
+	b, again := newApp(t).Hash()
+	if a != b || len(a) != 64 || err != nil || again != nil {
+		t.Errorf("got hashes %s and %s, %v, %v", a, b, err, again)
 	}
 }
 

@@ -16,7 +16,11 @@ func version(c console) error {
 	}
 	hash := "none: built without it"
 	if built != nil {
-		hash = "sha256 " + built.Hash()
+		sum, err := built.Hash()
+		if err != nil {
+			return err
+		}
+		hash = "sha256 " + sum
 	}
 	_, err = fmt.Fprintf(c.out, "freehold %s\nweb app %s\n", server.Version(), hash)
 	return err
