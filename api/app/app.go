@@ -3,6 +3,7 @@
 package app
 
 import (
+	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
@@ -203,12 +204,9 @@ func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // send writes the smallest form that the browser takes.
 func (a *App) send(w http.ResponseWriter, r *http.Request, f *file) {
 	tag, err := f.tag()
-	if err != nil {
-		http.Error(w, "The web app in this program cannot be read", http.StatusInternalServerError)
-		return
-	}
+	var body []byte // of what is not sent as it lies in the program
 	h := w.Header()
-	chosen, unzipped := f.plain, false
+	chosen := f.plain
 	if f.br != nil {
 		h.Set("Vary", "Accept-Encoding")
 		switch accept := r.Header.Get("Accept-Encoding"); {
@@ -220,9 +218,13 @@ func (a *App) send(w http.ResponseWriter, r *http.Request, f *file) {
 			chosen = f.gz
 			tag += "-gz"
 			h.Set("Content-Encoding", "gzip")
-		default:
-			chosen, unzipped = f.gz, true
+		case err == nil:
+			body, err = a.unzip(f.gz.name)
 		}
+	}
+	if err != nil {
+		http.Error(w, "The web app in this program cannot be read", http.StatusInternalServerError)
+		return
 	}
 	tag = `"` + tag + `"`
 	h.Set("ETag", tag)
@@ -232,15 +234,17 @@ func (a *App) send(w http.ResponseWriter, r *http.Request, f *file) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	if !unzipped {
-		h.Set("Content-Length", strconv.FormatInt(chosen.size, 10))
+	size := int64(len(body))
+	if chosen != nil {
+		size = chosen.size
 	}
-	switch {
+	h.Set("Content-Length", strconv.FormatInt(size, 10))
+	switch { // a browser may have gone
 	case r.Method == http.MethodHead:
-	case unzipped:
-		_ = a.unzip(w, chosen.name)
+	case chosen != nil:
+		_ = a.copy(w, chosen.name)
 	default:
-		_ = a.copy(w, chosen.name) // to a browser that may have gone
+		_, _ = w.Write(body)
 	}
 }
 
@@ -258,16 +262,14 @@ func takes(accept, form string) bool {
 }
 
 // unzip is for the rare client that takes no compression; the file was compressed by our own build.
-func (a *App) unzip(w io.Writer, name string) error {
-	f, err := a.source.Open(name)
+func (a *App) unzip(name string) ([]byte, error) {
+	gz, err := fs.ReadFile(a.source, name)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
+	z, err := gzip.NewReader(bytes.NewReader(gz))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	_, err = io.Copy(w, z) // #nosec G110 -- as large as our build made it
-	return err
+	return io.ReadAll(z)
 }
