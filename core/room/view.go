@@ -181,21 +181,22 @@ func (v *Viewer) Membership(s *Stored, roughly bool) (string, error) {
 	if s.State == v.current && v.Standing != nil {
 		return v.Standing.Membership, nil
 	}
-	if !roughly {
-		m, err := v.at(s.State)
-		return string(m.membership), err
-	}
-	seen := 0
-	for x, err := range v.memberships {
-		if err != nil || x.from <= s.Pos {
-			return x.membership, err
+	if roughly {
+		seen := 0
+		for x, err := range v.memberships {
+			if err != nil || x.from <= s.Pos {
+				return x.membership, err
+			}
+			if seen++; seen == maxRough {
+				break
+			}
 		}
-		if seen++; seen == maxRough {
-			m, err := v.at(s.State)
-			return string(m.membership), err
+		if seen < maxRough {
+			return string(authrule.Leave), nil
 		}
 	}
-	return string(authrule.Leave), nil
+	m, err := v.at(s.State)
+	return string(m.membership), err
 }
 
 // maxRough is how many memberships are gone through before the state at the event is asked, which costs as much as some of them: a room's
@@ -318,22 +319,25 @@ func (v *Viewer) memberships(yield func(stay, error) bool) {
 	if v.Standing == nil {
 		return
 	}
-	for i := range maxMemberships {
-		if i == 0 && len(v.stays) == 0 {
-			v.older = v.Standing.Event
+	if len(v.stays) == 0 {
+		v.older = v.Standing.Event
+	}
+	for _, x := range v.stays {
+		if !yield(x, nil) {
+			return
 		}
-		if i == len(v.stays) {
-			if v.older == 0 {
-				return
-			}
-			s, err := v.r.Load(v.tx, v.older)
-			if err != nil {
-				yield(stay{}, err)
-				return
-			}
-			v.stays, v.older = append(v.stays, stay{s.Pos, s.Membership()}), s.Replaces
+	}
+	for s, err := range v.r.memberEvents(v.tx, v.older) {
+		if err != nil {
+			yield(stay{}, err)
+			return
 		}
-		if !yield(v.stays[i], nil) {
+		if len(v.stays) == maxMemberships {
+			return
+		}
+		x := stay{s.Pos, s.Membership()}
+		v.stays, v.older = append(v.stays, x), s.Replaces
+		if !yield(x, nil) {
 			return
 		}
 	}
