@@ -13,7 +13,7 @@ func (s *Server) openArrivals(ctx context.Context) error {
 	c := &s.config
 	s.arrivals = arrival.New(arrival.Config{
 		DB: s.db, Rooms: s.rooms, Peers: s.peers, Server: c.ServerName, Now: c.Now, Log: c.Log,
-		Joining: s.handshakes.Joining, Likely: s.peers.Likely, Looked: s.wake.LastLook, Outside: s.handshakes.Heard,
+		Joining: s.handshakes.Joining, Joined: s.handshakes.Joined, Likely: s.peers.Likely, Looked: s.wake.LastLook, Outside: s.handshakes.Heard,
 	})
 	s.closers = append(s.closers, func() error { s.arrivals.Close(); return nil })
 	if err := s.arrivals.Register(s.registry); err != nil {

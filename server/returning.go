@@ -26,11 +26,8 @@ func (s *Server) openWake() error {
 			_, err := s.arrivals.Accept(ctx, from, raws)
 			return err
 		},
-		Waits: func(in id.Room, e id.Event) bool { return s.arrivals.Waits(in, e) },
-		Joining: func(in id.Room) (over <-chan struct{}) {
-			_, over = s.handshakes.Joining(in)
-			return over
-		},
+		Waits:  func(in id.Room, e id.Event) bool { return s.arrivals.Waits(in, e) },
+		Joined: func(ctx context.Context, in id.Room) error { return s.handshakes.Joined(ctx, in) },
 	})
 	s.closers = append(s.closers, func() error { s.wake.Close(); return nil })
 	s.reach = reach.New(reach.Config{

@@ -127,7 +127,7 @@ func (a *Arrivals) versionOf(ctx context.Context, in id.Room) (*version.Version,
 	if v != nil {
 		return v, nil
 	}
-	if v, _ = a.Joining(in); v != nil { // asked before the database is, or the join could end between the two
+	if v = a.Joining(in); v != nil { // asked before the database is, or the join could end between the two
 		return v, nil
 	}
 	err := a.DB.Read(ctx, func(tx *sqldb.Tx) error {

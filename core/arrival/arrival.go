@@ -45,7 +45,7 @@ type Peers interface {
 	SignEvent(ctx context.Context, server id.Server, event []byte) (signature string, err error)
 }
 
-// Config is what arrivals are seen through with. All fields but Joining, Likely, Looked and Outside are needed.
+// Config is what arrivals are seen through with. All fields but Joining, Joined, Likely, Looked and Outside are needed.
 type Config struct {
 	DB     *sqldb.DB
 	Rooms  Rooms
@@ -54,9 +54,10 @@ type Config struct {
 	Now    func() time.Time
 	Log    *slog.Logger
 
-	// Joining is the version of a room that somebody here is just joining, and a channel that is closed when that is over, nil where nobody
-	// is: what is said there meanwhile waits for that. nil: nobody ever is.
-	Joining func(id.Room) (v *version.Version, over <-chan struct{})
+	// Joining is the version of a room that somebody here is just joining, nil where nobody is, and Joined waits until that is over, as what
+	// is said there meanwhile has to. Both nil: nobody ever is.
+	Joining func(id.Room) *version.Version
+	Joined  func(context.Context, id.Room) error
 	// Likely puts those of some servers first that are likely to answer. nil leaves them as they are.
 	Likely func([]id.Server)
 	// Looked is when somebody here last looked at a room; zero when that is long ago. nil: nobody does.
@@ -121,7 +122,8 @@ const maxVersions = 20_000
 func New(c Config) *Arrivals {
 	ctx, cancel := context.WithCancel(context.Background())
 	if c.Joining == nil {
-		c.Joining = func(id.Room) (*version.Version, <-chan struct{}) { return nil, nil }
+		c.Joining = func(id.Room) *version.Version { return nil }
+		c.Joined = func(context.Context, id.Room) error { return nil }
 	}
 	if c.Looked == nil {
 		c.Looked = func(id.Room) time.Time { return time.Time{} }

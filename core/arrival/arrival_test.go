@@ -107,13 +107,17 @@ func TestJoining(t *testing.T) {
 				over := make(chan struct{})
 				joined, outside := w.version, atomic.Int64{}
 				said, _ := version.Lookup(tt.version)
-				w.Joining = func(in id.Room) (*version.Version, <-chan struct{}) {
+				w.Joining = func(id.Room) *version.Version {
 					select {
 					case <-over:
-						return nil, nil
+						return nil
 					default:
-						return said, over
+						return said
 					}
+				}
+				w.Joined = func(context.Context, id.Room) error {
+					<-over
+					return nil
 				}
 				w.Outside = func(context.Context, id.Server, id.Room, json.RawMessage) error {
 					outside.Add(1)

@@ -21,11 +21,9 @@ import (
 // the rest in core/room. Every event of the batch is finished or parked when it returns.
 func (a *Arrivals) judge(in id.Room, from id.Server, batch []*item) {
 	ctx := a.ctx
-	if _, over := a.Joining(in); over != nil {
-		select {
-		case <-over:
-		case <-ctx.Done():
-		}
+	if err := a.Joined(ctx, in); err != nil {
+		a.postpone(batch, err)
+		return
 	}
 	gate, here, fresh, err := a.meet(ctx, in, from, batch)
 	switch {
@@ -39,8 +37,7 @@ func (a *Arrivals) judge(in id.Room, from id.Server, batch []*item) {
 		a.drop(batch, errUnknownRoom)
 		return
 	}
-	batch = a.ofVersion(gate.Version, batch)
-	batch, incoming := a.checked(ctx, from, a.finishOthers(in, batch, fresh))
+	batch, incoming := a.checked(ctx, from, gate.Version, a.finishOthers(in, batch, fresh))
 	if len(batch) == 0 {
 		return
 	}
@@ -103,20 +100,6 @@ func (a *Arrivals) meet(ctx context.Context, in id.Room, from id.Server, batch [
 	return g, ok, fresh, err
 }
 
-// ofVersion drops the events of a batch that were read by the rules of another room version: while a room is joined, the version is what the
-// server says that is asked, and the room may then be had from another one.
-func (a *Arrivals) ofVersion(v *version.Version, batch []*item) []*item {
-	left := make([]*item, 0, len(batch))
-	for _, it := range batch {
-		if it.event.Version().ID == v.ID {
-			left = append(left, it)
-		} else {
-			a.drop([]*item{it}, errOtherVersion)
-		}
-	}
-	return left
-}
-
 // finishOthers finishes the events of a batch that are not fresh, and gives those that are.
 func (a *Arrivals) finishOthers(in id.Room, batch []*item, fresh []id.Event) []*item {
 	isFresh := make(map[id.Event]bool, len(fresh))
@@ -139,8 +122,10 @@ func (a *Arrivals) finishOthers(in id.Room, batch []*item, fresh []id.Event) []*
 	return left
 }
 
-// checked verifies the signatures. What is not signed as it must be is dropped, and what cannot be told yet is parked.
-func (a *Arrivals) checked(ctx context.Context, from id.Server, batch []*item) ([]*item, []room.Incoming) {
+// checked verifies the signatures. What is not signed as it must be is dropped, and what cannot be told yet is parked. Dropped is also what
+// was read by the rules of another version than the room has: while a room is joined, the version is what the server says that is asked,
+// and the room may then be had from another one.
+func (a *Arrivals) checked(ctx context.Context, from id.Server, of *version.Version, batch []*item) ([]*item, []room.Incoming) {
 	ctx, cancel := context.WithTimeout(ctx, verifyTime)
 	defer cancel()
 	events := make([]*event.Event, len(batch))
@@ -151,6 +136,8 @@ func (a *Arrivals) checked(ctx context.Context, from id.Server, batch []*item) (
 	incoming := make([]room.Incoming, 0, len(batch))
 	for i, v := range a.Peers.VerifyEvents(ctx, from, events) {
 		switch {
+		case events[i].Version().ID != of.ID:
+			a.drop(batch[i:i+1], errOtherVersion)
 		case v.Err == nil:
 			good = append(good, batch[i])
 			incoming = append(incoming, room.Incoming{Event: events[i], SignedBy: v.By})

@@ -1,6 +1,8 @@
 package handshake
 
 import (
+	"context"
+
 	"freehold.example/matrix/id"
 	"freehold.example/matrix/version"
 )
@@ -14,15 +16,27 @@ type pendingJoin struct {
 	over    chan struct{}
 }
 
-// Joining is the version of a room that somebody here is just joining, and a channel that is closed when that is over, well or not.
-// Both are nil where nobody is.
-func (h *Handshakes) Joining(in id.Room) (v *version.Version, over <-chan struct{}) {
+// Joining is the version of a room that somebody here is just joining; nil where nobody is.
+func (h *Handshakes) Joining(in id.Room) *version.Version {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if j, is := h.joins[in]; is {
-		return j.version, j.over
+	return h.joins[in].version
+}
+
+// Joined waits until nobody is joining a room any more, whether it was joined or not. Errors: those of ctx.
+func (h *Handshakes) Joined(ctx context.Context, in id.Room) error {
+	h.mu.Lock()
+	j, is := h.joins[in]
+	h.mu.Unlock()
+	if !is {
+		return nil
 	}
-	return nil, nil
+	select {
+	case <-j.over:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // beginJoin notes that a room is being joined, until over is called. There is one join of a room at a time, as its lane has it.

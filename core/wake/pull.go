@@ -135,8 +135,8 @@ func (w *Wake) first(order []id.Room) (some, rest []id.Room) {
 
 // fetch asks for those of the events of some rooms that are not here. What goes before them core/arrival fetches by itself.
 func (w *Wake) fetch(ctx context.Context, from id.Server, some []id.Room, rooms map[id.Room][]id.Event) error {
-	for _, in := range some {
-		if err := w.joined(ctx, in); err != nil {
+	for _, in := range some { // what is told of a room that is being joined is what was said there meanwhile
+		if err := w.Joined(ctx, in); err != nil {
 			return err
 		}
 	}
@@ -166,23 +166,6 @@ func (w *Wake) fetch(ctx context.Context, from id.Server, some []id.Room, rooms 
 		}
 	}
 	return nil
-}
-
-// joined waits until a room that somebody here is just joining is one of this server's: what it is told about is what was said meanwhile.
-func (w *Wake) joined(ctx context.Context, in id.Room) error {
-	if w.Joining == nil {
-		return nil
-	}
-	over := w.Joining(in)
-	if over == nil {
-		return nil
-	}
-	select {
-	case <-over:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // lacks are those of the events that a server says end a room which are not here, and not about to be.

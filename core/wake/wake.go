@@ -54,19 +54,19 @@ type Outbox interface {
 	WakeAll()
 }
 
-// Config is what a Wake works with. All fields are needed, but for Joining, Link and Waits.
+// Config is what a Wake works with. All fields are needed, but for Joined, Link and Waits.
 type Config struct {
-	DB      *sqldb.DB
-	Peers   Peers
-	Rooms   Rooms
-	Outbox  Outbox
-	Server  id.Server                                                               // this one
-	Take    func(ctx context.Context, from id.Server, raws []json.RawMessage) error // events that were asked for; (*arrival.Arrivals).Accept
-	Waits   func(in id.Room, e id.Event) bool                                       // an event has come and waits for others; (*arrival.Arrivals).Waits
-	Joining func(in id.Room) (over <-chan struct{})                                 // closed when the join of a room is over, nil where there is none
-	Link    link.Watch
-	Now     func() time.Time
-	Log     *slog.Logger
+	DB     *sqldb.DB
+	Peers  Peers
+	Rooms  Rooms
+	Outbox Outbox
+	Server id.Server                                                               // this one
+	Take   func(ctx context.Context, from id.Server, raws []json.RawMessage) error // events that were asked for; (*arrival.Arrivals).Accept
+	Waits  func(in id.Room, e id.Event) bool                                       // an event has come and waits for others; (*arrival.Arrivals).Waits
+	Joined func(ctx context.Context, in id.Room) error                             // waits until nobody here is joining a room any more; (*handshake.Handshakes).Joined
+	Link   link.Watch
+	Now    func() time.Time
+	Log    *slog.Logger
 }
 
 // Wake watches over the ways to other servers. Its methods may be called from any goroutine.
@@ -108,6 +108,9 @@ const (
 // New makes a Wake, which watches once Run is called.
 func New(c Config) *Wake {
 	ctx, cancel := context.WithCancel(context.Background())
+	if c.Joined == nil {
+		c.Joined = func(context.Context, id.Room) error { return nil }
+	}
 	return &Wake{
 		Config: c, ctx: ctx, cancel: cancel, back: make(chan id.Server, maxBack), all: make(chan string, 1), some: make(chan struct{}, 1), looks: make(chan id.Room, maxLooks),
 		waiting: map[id.Server]struct{}{}, pulls: map[id.Server]*pull{}, fluent: map[id.Server]struct{}{},
