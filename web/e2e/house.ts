@@ -117,9 +117,10 @@ async function run(env: Record<string, string>, awaited: RegExp): Promise<{ runn
     const child = spawn(binary, ["serve"], { stdio: ["ignore", "ignore", "pipe"], env });
     const running = { process: child, log: "" };
     const said = await new Promise<string>((resolve, reject) => {
+        let found: RegExpExecArray | null = null;
         child.stderr.setEncoding("utf8").on("data", (text: string) => {
             running.log += text;
-            const found = awaited.exec(running.log);
+            found ??= awaited.exec(running.log);
             if (found) resolve(found[0]);
         });
         child.on("error", reject).on("exit", () => reject(new Error(`the program has ended:\n${running.log}`)));
