@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -79,13 +80,13 @@ const patience = time.Millisecond
 // idleConn gives a connection that nobody uses, or nil and the right to open one, which ends with spares.opened.
 func (db *DB) idleConn(ctx context.Context) (*conn, error) {
 	select {
-	case c := <-db.idle:
-		return c, nil
+	case <-db.idle.ready:
+		return db.idle.pop(), nil
 	default:
 	}
 	select {
-	case c := <-db.idle:
-		return c, nil
+	case <-db.idle.ready:
+		return db.idle.pop(), nil
 	case first := <-db.spare.turn:
 		if first {
 			return nil, nil
@@ -96,14 +97,56 @@ func (db *DB) idleConn(ctx context.Context) (*conn, error) {
 	wait := time.NewTimer(patience)
 	defer wait.Stop()
 	select {
-	case c := <-db.idle:
+	case <-db.idle.ready:
 		db.spare.opened(false)
-		return c, nil
+		return db.idle.pop(), nil
 	case <-wait.C:
 		return nil, nil
 	case <-ctx.Done():
 		db.spare.opened(false)
 		return nil, ctx.Err()
+	}
+}
+
+// idleConns are the connections that nobody uses. The one used last is the first to be taken: it has the pages and the statements of the
+// moment, and one that is needed seldom keeps few.
+type idleConns struct {
+	ready chan struct{} // one for each of conns: who receives it may pop; bounded by ReadConns
+
+	mu    sync.Mutex // guards conns
+	conns []*conn
+}
+
+func newIdleConns(most int) *idleConns { return &idleConns{ready: make(chan struct{}, most)} }
+
+func (i *idleConns) push(c *conn) {
+	i.mu.Lock()
+	i.conns = append(i.conns, c)
+	i.mu.Unlock()
+	i.ready <- struct{}{}
+}
+
+// pop is for who has received from ready.
+func (i *idleConns) pop() *conn {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	last := len(i.conns) - 1
+	c := i.conns[last]
+	i.conns = i.conns[:last]
+	return c
+}
+
+// takeAll is what there is at this moment, those used longest ago first.
+func (i *idleConns) takeAll() []*conn {
+	var all []*conn
+	for {
+		select {
+		case <-i.ready:
+			all = append(all, i.pop())
+		default:
+			slices.Reverse(all)
+			return all
+		}
 	}
 }
 
@@ -149,14 +192,10 @@ func (db *DB) Trim(ctx context.Context) error {
 		return nil
 	}
 	var errs []error
-	for range cap(db.idle) {
-		select {
-		case c := <-db.idle:
-			_, err := c.sql.ExecContext(ctx, db.dialect.trim)
-			errs = append(errs, err)
-			db.idle <- c // behind those that are still to be trimmed
-		default:
-		}
+	for _, c := range db.idle.takeAll() {
+		_, err := c.sql.ExecContext(ctx, db.dialect.trim)
+		errs = append(errs, err)
+		db.idle.push(c)
 	}
 	return errors.Join(errs...)
 }
@@ -177,7 +216,7 @@ func (tx *Tx) giveBack(sound bool) {
 		tx.db.spare.back()
 		return
 	}
-	tx.db.idle <- c
+	tx.db.idle.push(c)
 }
 
 // Pause ends the snapshot of a Read, runs fn without it, and goes on in a new one. It is for who has much to hand on to

@@ -68,7 +68,7 @@ type DB struct {
 
 	write *pool // one connection, the writer's alone
 	read  *pool
-	idle  chan *conn // read connections that nobody uses; bounded by ReadConns
+	idle  *idleConns // read connections that nobody uses
 	spare *spares    // ... and those that are not open
 
 	epochs      []Epoch // never changed after Open
@@ -101,7 +101,7 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	if err := open(ctx, db); err != nil {
 		return nil, errors.Join(err, db.release())
 	}
-	db.idle, db.spare = make(chan *conn, c.ReadConns), newSpares(c.ReadConns)
+	db.idle, db.spare = newIdleConns(c.ReadConns), newSpares(c.ReadConns)
 	if c.ReadOnly {
 		db.queue.close()
 		close(db.stopped)
@@ -139,10 +139,10 @@ func (db *DB) Close() error {
 	db.closeOnce.Do(func() {
 		db.queue.close()
 		<-db.stopped
-		for range cap(db.idle) { // waits for readers to end
+		for range cap(db.idle.ready) { // waits for readers to end
 			select {
-			case c := <-db.idle:
-				c.close()
+			case <-db.idle.ready:
+				db.idle.pop().close()
 			case <-db.spare.turn:
 				db.spare.opened(true) // and is never used
 			}
