@@ -70,9 +70,10 @@ func CheckAuthEvents(e *event.Event, authEvents []*event.Event, rejected map[id.
 	if v.RoomIDIsCreateHash && (len(e.Room()) < 2 || rejected[id.Event("$"+e.Room()[1:])]) {
 		return refuse(n.room, "", "the create event of %s was rejected", e.Room())
 	}
-	cited := make([]*event.Event, 0, len(e.Auth()))
-	keys := make([]StateKey, 0, len(e.Auth()))
-	for _, name := range e.Auth() {
+	names := e.Auth()
+	cited := make([]*event.Event, 0, len(names))
+	keys := make([]StateKey, 0, len(names))
+	for _, name := range names {
 		i := slices.IndexFunc(authEvents, func(a *event.Event) bool { return a.ID() == name })
 		if i < 0 {
 			return fmt.Errorf("auth event %s of %s is missing", name, e.ID())

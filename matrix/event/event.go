@@ -23,8 +23,8 @@ type Event struct {
 	content  []byte // canonical JSON object, a slice of bytes where that is possible
 	depth    int64
 	ts       int64
-	prev     []id.Event
-	auth     []id.Event
+	prev     references
+	auth     references
 	redacts  id.Event
 	bytes    []byte
 	redacted bool
@@ -67,11 +67,11 @@ func (e *Event) Depth() int64 { return e.depth }
 // Timestamp is origin_server_ts: milliseconds since 1970, as its sender's clock had it.
 func (e *Event) Timestamp() int64 { return e.ts }
 
-// Prev are the event's prev_events. The caller must not change the slice.
-func (e *Event) Prev() []id.Event { return e.prev }
+// Prev are the event's prev_events. The caller must not change the slice. Of a stored event they are read anew each time.
+func (e *Event) Prev() []id.Event { return e.prev.ids(e.version) }
 
-// Auth are the event's auth_events. The caller must not change the slice.
-func (e *Event) Auth() []id.Event { return e.auth }
+// Auth are the event's auth_events, as Prev.
+func (e *Event) Auth() []id.Event { return e.auth.ids(e.version) }
 
 // Redacts is the event that an m.room.redaction asks to redact, wherever this room version keeps it
 // (top level before version 11, in content from then on), or "".

@@ -208,10 +208,10 @@ func (e *Event) read(f *fields) error {
 		return invalid("content: not an object")
 	}
 	e.content = f.content
-	if e.auth, err = references("auth_events", f.auth, MaxAuth, v.HashedReferences); err != nil {
+	if e.auth.known, err = readReferences("auth_events", f.auth, MaxAuth, v.HashedReferences); err != nil {
 		return err
 	}
-	if e.prev, err = references("prev_events", f.prev, MaxPrev, v.HashedReferences); err != nil {
+	if e.prev.known, err = readReferences("prev_events", f.prev, MaxPrev, v.HashedReferences); err != nil {
 		return err
 	}
 	if f.redacts != nil && !v.RedactsInContent {
@@ -258,7 +258,7 @@ func identifier[T ~string](name string, value []byte, parse func(string) (T, err
 
 // references reads auth_events or prev_events: a list of event ids, or of pairs of an event id and its hashes. The hashes
 // are not looked at: no server of the field does, and the signatures cover them.
-func references(name string, list []byte, most int, pairs bool) ([]id.Event, error) {
+func readReferences(name string, list []byte, most int, pairs bool) ([]id.Event, error) {
 	if len(list) == 0 || list[0] != '[' {
 		return nil, invalid("%s: not a list", name)
 	}

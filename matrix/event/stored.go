@@ -36,8 +36,7 @@ func Stored(v *version.Version, eventID id.Event, raw []byte) (*Event, error) {
 		e.stateKey = &key
 	}
 	e.content = f.content
-	e.auth = storedReferences(f.auth, v.HashedReferences)
-	e.prev = storedReferences(f.prev, v.HashedReferences)
+	e.auth.list, e.prev.list = f.auth, f.prev
 	e.redacts = redacts(v, e.typ, &f)
 	return e, nil
 }
@@ -67,14 +66,20 @@ func storedKey(value []byte, e *Event) (string, bool) {
 	return canon.String(value)
 }
 
-// storedReferences is what references makes of a list that was checked before. The ids share one string.
-func storedReferences(list []byte, pairs bool) []id.Event {
-	if len(list) <= len("[]") {
-		return nil
+// references are the events that an event names. Most events that are read from the disk are only shown, so of those they stay text until
+// somebody asks.
+type references struct {
+	known []id.Event
+	list  []byte // of a stored event in the place of known: canonical JSON that was checked before
+}
+
+func (r references) ids(v *version.Version) []id.Event {
+	if len(r.list) <= len("[]") {
+		return r.known
 	}
-	text := string(list)
-	if pairs || strings.IndexByte(text, '\\') >= 0 {
-		ids, err := references("stored", list, len(list), pairs)
+	text := string(r.list) // which the ids share
+	if v.HashedReferences || strings.IndexByte(text, '\\') >= 0 {
+		ids, err := readReferences("stored", r.list, len(r.list), v.HashedReferences)
 		if err != nil {
 			return nil
 		}

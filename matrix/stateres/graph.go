@@ -46,10 +46,11 @@ type builder struct {
 	spare  []int32 // room for the lists of auth events, which would else be an allocation each
 }
 
-// step is an event on the way down, with how many of its auth events were looked at.
+// step is an event on the way down, with its auth events and the numbers of those that were looked at.
 type step struct {
-	e    *event.Event
-	auth []int32
+	e     *event.Event
+	names []id.Event
+	auth  []int32
 }
 
 // onPath is the number of an event that is being walked and has none yet.
@@ -61,9 +62,8 @@ func (b *builder) add(name id.Event) error {
 	}
 	for len(b.path) > 0 {
 		top := &b.path[len(b.path)-1]
-		names := top.e.Auth()
-		if len(top.auth) < len(names) {
-			next := names[len(top.auth)]
+		if len(top.auth) < len(top.names) {
+			next := top.names[len(top.auth)]
 			switch n, seen := b.g.byID[next]; {
 			case !seen:
 				if err := b.enter(next); err != nil {
@@ -93,7 +93,8 @@ func (b *builder) enter(name id.Event) error {
 		return &Missing{Event: name}
 	}
 	b.g.byID[name] = onPath
-	b.path = append(b.path, step{e: e, auth: b.list(len(e.Auth()))})
+	names := e.Auth()
+	b.path = append(b.path, step{e, names, b.list(len(names))})
 	return nil
 }
 
