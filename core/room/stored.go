@@ -79,9 +79,9 @@ func textIn(content []byte, key string) string {
 	return s
 }
 
-// The columns that scanStored reads, in its order.
-const storedColumns = `e.nid, e.room, e.pos, e.depth, e.state, coalesce(e.replaces, 0), coalesce(e.redacted_by, 0),
-	coalesce(e.device, ''), coalesce(e.txn_id, ''), e.event_id, r.version, e.json, e.own`
+// The columns that scanStored reads, in its order. The depth is in the event.
+const storedColumns = `e.nid, e.room, e.pos, e.state, e.replaces, e.redacted_by, e.device, e.txn_id, e.event_id, r.version,
+	e.json, e.own`
 
 // The same of an event beside the timeline.
 const asideColumns = `e.nid, e.room, e.depth, e.event_id, r.version, e.json, e.own, e.verdict`
@@ -95,21 +95,52 @@ const (
 )
 
 func scanStored(row sqldb.Scanner) (*Stored, error) {
-	var (
-		s                Stored
-		state, body, own []byte
-		eventID          id.Event
-		versionID        string
-	)
-	// The plain types are those that database/sql copies without reflection: of a row with its event that is a tenth.
-	err := row.Scan((*int64)(&s.NID), (*int64)(&s.Room), (*int64)(&s.Pos), &s.Depth, &state, (*int64)(&s.Replaces),
-		(*int64)(&s.RedactedBy), (*string)(&s.Device), &s.TxnID, (*string)(&eventID), &versionID, &body, &own)
+	// What is any is not copied by reflection, as it would be into a number, and may be NULL.
+	var c struct {
+		nid, room, pos, replaces, redactedBy, device, txnID any
+		event                                               id.Event
+		version                                             string
+		body, own                                           []byte
+	}
+	s := &Stored{}
+	err := row.Scan(&c.nid, &c.room, &c.pos, (*rootColumn)(&s.State), &c.replaces, &c.redactedBy, &c.device, &c.txnID,
+		(*string)(&c.event), &c.version, &c.body, &c.own)
 	if err != nil {
 		return nil, err
 	}
-	copy(s.State[:], state)
-	s.own = spanOf(own)
-	return s.read(versionID, eventID, body)
+	s.NID, s.Room, s.Pos = NID(bigint(c.nid)), NID(bigint(c.room)), sqldb.Pos(bigint(c.pos))
+	s.Replaces, s.RedactedBy = NID(bigint(c.replaces)), NID(bigint(c.redactedBy))
+	s.Device, s.TxnID = id.Device(text(c.device)), text(c.txnID)
+	if _, err := s.read(c.version, c.event, c.body); err != nil {
+		return nil, err
+	}
+	s.Depth, s.own = s.Event.Depth(), spanOf(c.own)
+	return s, nil
+}
+
+// bigint is a column's value, of NULL 0.
+func bigint(column any) int64 {
+	n, _ := column.(int64)
+	return n
+}
+
+// rootColumn reads a root without a copy in between.
+type rootColumn pmap.Root
+
+// Scan takes what the database gives: sixteen bytes.
+func (c *rootColumn) Scan(src any) error {
+	b, ok := src.([]byte)
+	if !ok || len(b) != len(c) {
+		return errors.New("a stored root is damaged")
+	}
+	copy(c[:], b)
+	return nil
+}
+
+// text is a column's value, of NULL "".
+func text(column any) string {
+	s, _ := column.(string)
+	return s
 }
 
 // scanAside reads asideColumns.
