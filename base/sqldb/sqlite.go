@@ -76,7 +76,7 @@ func openSQLite(_ context.Context, db *DB) error {
 		return err
 	}
 	db.write = &pool{db: write}
-	read, err := sqlitePool(path, db.config.ReadConns, -8<<10, "query_only(1)")
+	read, err := sqlitePool(path, db.config.ReadConns, -2<<10, "query_only(1)")
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func openSQLiteToRead(db *DB, path string) error {
 	if _, err := os.Stat(path); err != nil {
 		return fmt.Errorf("data directory: %w", err)
 	}
-	read, err := sqlitePool(path, db.config.ReadConns, -8<<10, "query_only(1)")
+	read, err := sqlitePool(path, db.config.ReadConns, -2<<10, "query_only(1)")
 	if err != nil {
 		return err
 	}

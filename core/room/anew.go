@@ -39,7 +39,7 @@ const maxAgain = 2000
 
 // since reads what came since a join: the timeline in its order, the join first, and the latest of what is kept beside it.
 func (s *sight) since(join *Stored) (timeline []*Stored, aside []*Stored, err error) {
-	timeline, err = sqldb.All(s.tx, scanStored, sqlSince, s.h.nid, join.Pos)
+	timeline, err = sqldb.All(s.tx, new(storedReader).scan, sqlSince, s.h.nid, join.Pos)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -33,7 +33,7 @@ func (r *Rooms) ByIDs(tx *sqldb.Tx, names []id.Event) ([]*Stored, error) {
 	for _, read := range []struct {
 		scan func(sqldb.Scanner) (*Stored, error)
 		sql  string
-	}{{scanStored, sqlTimelineByID}, {scanAside, sqlAsidesByID}} {
+	}{{new(storedReader).scan, sqlTimelineByID}, {scanAside, sqlAsidesByID}} {
 		if len(missing) == 0 {
 			break
 		}

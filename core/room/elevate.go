@@ -124,7 +124,7 @@ func (r *Rooms) SentBy(ctx context.Context, room id.Room, user id.User, before s
 	const atOnce = 500
 	err = r.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		found, next = nil, 0
-		events, err := sqldb.All(tx, scanStored, sqlSentBefore, room, before, atOnce)
+		events, err := sqldb.All(tx, new(storedReader).scan, sqlSentBefore, room, before, atOnce)
 		if err != nil {
 			return err
 		}

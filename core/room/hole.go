@@ -87,7 +87,7 @@ func (v *Viewer) HolesOf(p *Page) (holes []id.Event, err error) {
 	if p.Start.depth == math.MaxInt64 { // it begins at a moment of the stream
 		after = p.Start.moment
 	}
-	next, err := sqldb.All(v.tx, scanStored, sqlNextAt, v.Room, after)
+	next, err := sqldb.All(v.tx, new(storedReader).scan, sqlNextAt, v.Room, after)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +98,7 @@ func (v *Viewer) HolesOf(p *Page) (holes []id.Event, err error) {
 // may be of another time than its clock said. Errors: M_FORBIDDEN.
 func (r *Rooms) HolesAt(ctx context.Context, user id.User, room id.Room, ts int64) (holes []id.Event, err error) {
 	err = r.View(ctx, room, user, func(tx *sqldb.Tx, v *Viewer) error {
-		next, err := sqldb.All(tx, scanStored, sqlAtOrAfter, v.Room, ts, -1, -1, nextAt)
+		next, err := sqldb.All(tx, new(storedReader).scan, sqlAtOrAfter, v.Room, ts, -1, -1, nextAt)
 		if err != nil {
 			return err
 		}

@@ -83,7 +83,7 @@ func (r *Rooms) Types(tx *sqldb.Tx, rooms []NID) (map[NID]string, error) {
 		return nil, err
 	}
 	if older := missing(); len(older) > 0 { // made before rooms had the column
-		events, err := sqldb.All(tx, scanStored, sqlFirstEvents, sqldb.List(older))
+		events, err := sqldb.All(tx, new(storedReader).scan, sqlFirstEvents, sqldb.List(older))
 		if err != nil {
 			return nil, err
 		}

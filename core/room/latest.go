@@ -15,7 +15,7 @@ func (r *Rooms) Latest(tx *sqldb.Tx, room NID, upto sqldb.Pos, limit int, choose
 	at := Token{depth: math.MaxInt64, pos: math.MaxInt64}
 	for scanned := 0; scanned < maxScan; {
 		ask := min(max(limit-len(w.Events)+1, 10), 500)
-		events, err := sqldb.All(tx, scanStored, sqlBackward, room, at.depth, at.pos, upto, ask)
+		events, err := sqldb.All(tx, new(storedReader).scan, sqlBackward, room, at.depth, at.pos, upto, ask)
 		if err != nil {
 			return nil, err
 		}

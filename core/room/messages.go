@@ -169,12 +169,12 @@ func (v *Viewer) stretch(t Token, forward bool, bound sqldb.Pos, n int) ([]*Stor
 		if t.walk == 'f' && t.moment > 0 {
 			after = t.moment
 		}
-		return sqldb.All(v.tx, scanStored, sqlForward, v.Room, t.depth, t.pos, after, bound, n)
+		return sqldb.All(v.tx, new(storedReader).scan, sqlForward, v.Room, t.depth, t.pos, after, bound, n)
 	}
 	if t.walk == 'b' {
 		bound = min(bound, t.moment)
 	}
-	return sqldb.All(v.tx, scanStored, sqlBackward, v.Room, t.depth, t.pos, bound, n)
+	return sqldb.All(v.tx, new(storedReader).scan, sqlBackward, v.Room, t.depth, t.pos, bound, n)
 }
 
 // pass is the token once s lies behind.
@@ -267,7 +267,7 @@ func (v *Viewer) RootAt(t Token) (root pmap.Root, err error) {
 	if t.stream {
 		at = t.moment
 	}
-	newest, err := sqldb.All(v.tx, scanStored, sqlNewest, v.Room, 0, at, 1)
+	newest, err := sqldb.All(v.tx, new(storedReader).scan, sqlNewest, v.Room, 0, at, 1)
 	if err != nil {
 		return root, err
 	}

@@ -44,7 +44,7 @@ func nearest(tx *sqldb.Tx, room NID, ts int64, forward bool, sees func(*Stored) 
 	}
 	const ask = 100
 	for range maxScan / ask {
-		events, err := sqldb.All(tx, scanStored, query, room, ts, depth, pos, ask)
+		events, err := sqldb.All(tx, new(storedReader).scan, query, room, ts, depth, pos, ask)
 		if err != nil {
 			return nil, err
 		}

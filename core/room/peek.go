@@ -71,7 +71,7 @@ const sqlArrived = `SELECT ` + storedColumns + ` FROM event e JOIN room r ON r.n
 
 // arrived reads what of the room's newer events the user may see, oldest first, and says how far that is.
 func (v *Viewer) arrived(after, upto sqldb.Pos) (seen []*Stored, reached sqldb.Pos, err error) {
-	events, err := sqldb.All(v.tx, scanStored, sqlArrived, v.Room, after, upto, maxPeek)
+	events, err := sqldb.All(v.tx, new(storedReader).scan, sqlArrived, v.Room, after, upto, maxPeek)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -103,9 +103,9 @@ func (g *purge) readEdges(tx *sqldb.Tx) error {
 // next reads the next stretch of what may go.
 func (g *purge) next(tx *sqldb.Tx) ([]*Stored, error) {
 	if g.Event != "" {
-		return sqldb.All(tx, scanStored, sqlPurgeBefore, g.room, g.depth, g.pos, g.afterKey, g.afterPos, purgeBatch)
+		return sqldb.All(tx, new(storedReader).scan, sqlPurgeBefore, g.room, g.depth, g.pos, g.afterKey, g.afterPos, purgeBatch)
 	}
-	return sqldb.All(tx, scanStored, sqlPurgeOlder, g.room, g.Older, g.afterKey, g.afterPos, purgeBatch)
+	return sqldb.All(tx, new(storedReader).scan, sqlPurgeOlder, g.room, g.Older, g.afterKey, g.afterPos, purgeBatch)
 }
 
 func (g *purge) pass(s *Stored) {

@@ -310,7 +310,7 @@ func (r *Rooms) Unsettled(tx *sqldb.Tx, user id.User) (bool, error) {
 
 // FoundGone lists the users who left a room, or turned out to have left it, since all of its members are known.
 func (r *Rooms) FoundGone(tx *sqldb.Tx, room NID) (users []id.User, err error) {
-	events, err := sqldb.All(tx, scanStored, sqlSinceWhole, room)
+	events, err := sqldb.All(tx, new(storedReader).scan, sqlSinceWhole, room)
 	if err != nil {
 		return nil, err
 	}

@@ -79,7 +79,7 @@ func textIn(content []byte, key string) string {
 	return s
 }
 
-// The columns that scanStored reads, in its order. The depth is in the event.
+// The columns that storedReader scans, in its order. The depth is in the event.
 const storedColumns = `e.nid, e.room, e.pos, e.state, e.replaces, e.redacted_by, e.device, e.txn_id, e.event_id, r.version,
 	e.json, e.own`
 
@@ -94,27 +94,32 @@ const (
 	sqlEventByTxn  = `SELECT event_id FROM event WHERE txn = $1`
 )
 
-func scanStored(row sqldb.Scanner) (*Stored, error) {
+// storedReader scans rows of storedColumns, one after the other.
+type storedReader struct {
 	// What is any is not copied by reflection, as it would be into a number, and may be NULL.
-	var c struct {
-		nid, room, pos, replaces, redactedBy, device, txnID any
-		event                                               id.Event
-		version                                             string
-		body, own                                           []byte
-	}
+	nid, room, pos, replaces, redactedBy, device, txnID any
+	event                                               id.Event
+	version                                             string
+	body, own                                           []byte
+
+	last *event.Event // whose texts the next one shares
+}
+
+func (r *storedReader) scan(row sqldb.Scanner) (*Stored, error) {
 	s := &Stored{}
-	err := row.Scan(&c.nid, &c.room, &c.pos, (*rootColumn)(&s.State), &c.replaces, &c.redactedBy, &c.device, &c.txnID,
-		(*string)(&c.event), &c.version, &c.body, &c.own)
+	err := row.Scan(&r.nid, &r.room, &r.pos, (*rootColumn)(&s.State), &r.replaces, &r.redactedBy, &r.device, &r.txnID,
+		(*string)(&r.event), &r.version, &r.body, &r.own)
 	if err != nil {
 		return nil, err
 	}
-	s.NID, s.Room, s.Pos = NID(bigint(c.nid)), NID(bigint(c.room)), sqldb.Pos(bigint(c.pos))
-	s.Replaces, s.RedactedBy = NID(bigint(c.replaces)), NID(bigint(c.redactedBy))
-	s.Device, s.TxnID = id.Device(text(c.device)), text(c.txnID)
-	if _, err := s.read(c.version, c.event, c.body); err != nil {
+	s.NID, s.Room, s.Pos = NID(bigint(r.nid)), NID(bigint(r.room)), sqldb.Pos(bigint(r.pos))
+	s.Replaces, s.RedactedBy = NID(bigint(r.replaces)), NID(bigint(r.redactedBy))
+	s.Device, s.TxnID = id.Device(text(r.device)), text(r.txnID)
+	s.own = spanOf(r.own)
+	if s.Event, err = readEvent(r.version, r.event, r.body, r.last); err != nil {
 		return nil, err
 	}
-	s.Depth, s.own = s.Event.Depth(), spanOf(c.own)
+	s.Depth, r.last = s.Event.Depth(), s.Event
 	return s, nil
 }
 
@@ -155,20 +160,17 @@ func scanAside(row sqldb.Scanner) (*Stored, error) {
 		return nil, err
 	}
 	s.own = spanOf(own)
-	return s.read(versionID, eventID, body)
+	var err error
+	s.Event, err = readEvent(versionID, eventID, body, nil)
+	return &s, err
 }
 
-// read parses the event.
-func (s *Stored) read(versionID string, eventID id.Event, body []byte) (*Stored, error) {
+func readEvent(versionID string, eventID id.Event, body []byte, like *event.Event) (*event.Event, error) {
 	v, ok := version.Lookup(versionID)
 	if !ok {
 		return nil, errors.New("stored room version " + versionID + " is unknown")
 	}
-	var err error
-	if s.Event, err = event.Stored(v, eventID, body); err != nil {
-		return nil, err
-	}
-	return s, nil
+	return event.Stored(v, eventID, body, like)
 }
 
 // Load reads one event by its number; a number that is not there is an error, as only the database gives them out.
@@ -196,7 +198,7 @@ func (r *Rooms) LoadAll(tx *sqldb.Tx, nids []NID) ([]*Stored, error) {
 		}
 	}
 	if len(missing) > 0 {
-		found, err := sqldb.All(tx, scanStored, sqlEventsByNID, sqldb.List(missing))
+		found, err := sqldb.All(tx, new(storedReader).scan, sqlEventsByNID, sqldb.List(missing))
 		if err != nil {
 			return nil, err
 		}
@@ -234,7 +236,7 @@ func (r *Rooms) ByID(tx *sqldb.Tx, eventID id.Event) (*Stored, error) {
 			return s, nil
 		}
 	}
-	s, err := scanStored(tx.Row(sqlEventByID, eventID))
+	s, err := new(storedReader).scan(tx.Row(sqlEventByID, eventID))
 	if errors.Is(err, sql.ErrNoRows) {
 		s, err = scanAside(tx.Row(sqlAsideByID, eventID))
 	}

@@ -32,7 +32,7 @@ func (r *Rooms) Stream(tx *sqldb.Tx, after sqldb.Pos, limit int) (events []*Stor
 	if err != nil {
 		return nil, 0, false, err
 	}
-	if events, err = sqldb.All(tx, scanStored, sqlStream, after, high, limit); err != nil {
+	if events, err = sqldb.All(tx, new(storedReader).scan, sqlStream, after, high, limit); err != nil {
 		return nil, 0, false, err
 	}
 	if len(events) == limit {
@@ -77,5 +77,5 @@ func (r *Rooms) Between(tx *sqldb.Tx, room NID, after, upto sqldb.Pos, last bool
 	if last {
 		q = sqlLastBetween
 	}
-	return sqldb.All(tx, scanStored, q, room, after, upto, limit)
+	return sqldb.All(tx, new(storedReader).scan, q, room, after, upto, limit)
 }

@@ -61,7 +61,7 @@ func (r *Rooms) Window(tx *sqldb.Tx, room NID, after, upto sqldb.Pos, limit int,
 	}
 	for scanned := 0; below > after; {
 		ask := min(max(limit-len(w.Events)+1, 10), 500)
-		events, err := sqldb.All(tx, scanStored, sqlNewest, room, after, below, ask)
+		events, err := sqldb.All(tx, new(storedReader).scan, sqlNewest, room, after, below, ask)
 		if err != nil {
 			return nil, err
 		}

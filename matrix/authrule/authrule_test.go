@@ -184,7 +184,7 @@ func FuzzCheck(f *testing.F) {
 		authrule.Needed(v, typ, "@bob:b", &key, content)
 		// As an event whose bytes were damaged, too: whatever is in place of the content.
 		raw := fmt.Appendf(nil, `{"auth_events":[],"content":%s,"depth":1,"origin_server_ts":1,"prev_events":[],"room_id":"!room:a","sender":"@bob:b","state_key":%q,"type":%q}`, content, key, typ)
-		e, err := event.Stored(v, "$e", raw)
+		e, err := event.Stored(v, "$e", raw, nil)
 		if err != nil {
 			return
 		}

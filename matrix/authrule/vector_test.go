@@ -178,7 +178,7 @@ func pdu(t testing.TB, v *version.Version, partial map[string]json.RawMessage, n
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := event.Stored(v, name, raw)
+	e, err := event.Stored(v, name, raw, nil)
 	if err != nil {
 		t.Fatalf("%s: %v", raw, err)
 	}

@@ -101,7 +101,7 @@ func BenchmarkStored(b *testing.B) {
 	v, e, _, _ := benchEvent(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := Stored(v, e.ID(), e.Bytes()); err != nil {
+		if _, err := Stored(v, e.ID(), e.Bytes(), nil); err != nil {
 			b.Fatal(err)
 		}
 	}

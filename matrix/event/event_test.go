@@ -23,7 +23,7 @@ func TestBuildParseStored(t *testing.T) {
 		if err := got.Verify("domain", s.Key, pub); err != nil {
 			t.Errorf("version %s: %v", v.ID, err)
 		}
-		stored, err := Stored(v, e.ID(), e.Bytes())
+		stored, err := Stored(v, e.ID(), e.Bytes(), nil)
 		if err != nil {
 			t.Fatalf("version %s: %v", v.ID, err)
 		}

@@ -37,7 +37,7 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%q: %v", e.Bytes(), err)
 		}
 		same(t, v, again, e)
-		stored, err := Stored(v, e.ID(), e.Bytes())
+		stored, err := Stored(v, e.ID(), e.Bytes(), nil)
 		if err != nil {
 			t.Fatalf("stored %q: %v", e.Bytes(), err)
 		}

@@ -153,11 +153,11 @@ func TestStoredDamaged(t *testing.T) {
 	v := version.Default()
 	e := built(t, v, specKey(t), `{"a":"b"}`)
 	for n := range e.Bytes() {
-		if got, err := Stored(v, e.ID(), e.Bytes()[:n]); err == nil {
+		if got, err := Stored(v, e.ID(), e.Bytes()[:n], nil); err == nil {
 			t.Errorf("%d bytes of %d: got %v", n, len(e.Bytes()), got)
 		}
 	}
-	if got, err := Stored(v, "", e.Bytes()); err == nil {
+	if got, err := Stored(v, "", e.Bytes(), nil); err == nil {
 		t.Errorf("without an id: got %v", got)
 	}
 }

@@ -9,18 +9,21 @@ import (
 )
 
 // Stored makes an event of bytes that Bytes once gave: they were checked then and are trusted now, nothing is hashed. The
-// event keeps raw, which the caller must not change any more. The error says that the bytes are damaged.
-func Stored(v *version.Version, eventID id.Event, raw []byte) (*Event, error) {
+// event keeps raw, which the caller must not change any more, and shares what it has in common with like: one that was read before it, or
+// nil. The error says that the bytes are damaged.
+func Stored(v *version.Version, eventID id.Event, raw []byte, like *Event) (*Event, error) {
 	e := &Event{version: v, id: eventID, bytes: raw}
 	var space [typicalMembers]canon.Member
 	f := fieldsOf(e.members(space[:0]))
 	var okType, okSender, okRoom, okDepth, okTime bool
 	e.typ, okType = storedType(f.typ)
-	sender, okSender := canon.String(f.sender)
-	room, okRoom := canon.String(f.room)
+	if like == nil {
+		like = &Event{}
+	}
+	e.sender, okSender = storedText(f.sender, like.sender)
+	e.room, okRoom = storedText(f.room, like.room)
 	e.depth, okDepth = canon.Integer(f.depth)
 	e.ts, okTime = canon.Integer(f.ts)
-	e.sender, e.room = id.User(sender), id.Room(room)
 	if e.room == "" {
 		e.roomFromID()
 		okRoom = e.room != ""
@@ -29,7 +32,7 @@ func Stored(v *version.Version, eventID id.Event, raw []byte) (*Event, error) {
 		return nil, invalid("stored bytes of %s are damaged", eventID)
 	}
 	if f.stateKey != nil {
-		key, ok := storedKey(f.stateKey, e)
+		key, ok := storedText(f.stateKey, string(e.sender))
 		if !ok {
 			return nil, invalid("stored bytes of %s are damaged", eventID)
 		}
@@ -58,12 +61,13 @@ func storedType(value []byte) (string, bool) {
 	return canon.String(value)
 }
 
-// storedKey is the state key, without an allocation where it is empty or the sender.
-func storedKey(value []byte, e *Event) (string, bool) {
-	if len(value) >= 2 && string(value[1:len(value)-1]) == string(e.sender) {
-		return string(e.sender), true
+// storedText is the text in a value: like itself, and no allocation, where that is the same.
+func storedText[T ~string](value []byte, like T) (T, bool) {
+	if n := len(value); n > len(`""`) && string(value[1:n-1]) == string(like) && strings.IndexByte(string(like), '\\') < 0 {
+		return like, true
 	}
-	return canon.String(value)
+	s, ok := canon.String(value)
+	return T(s), ok
 }
 
 // references are the events that an event names. Most events that are read from the disk are only shown, so of those they stay text until

@@ -77,7 +77,7 @@ func (d *draft) build(t testing.TB, v *version.Version) *event.Event {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := event.Stored(v, d.id, raw)
+	e, err := event.Stored(v, d.id, raw, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -70,7 +70,7 @@ func state(t *testing.T, typ, key, content string) *event.Event {
 	t.Helper()
 	v, _ := version.Lookup("12")
 	raw := fmt.Appendf(nil, `{"auth_events":[],"content":%s,"depth":1,"origin_server_ts":1,"prev_events":[],"room_id":"!r","sender":"@carol:c","state_key":%q,"type":%q}`, content, key, typ)
-	e, err := event.Stored(v, "$e", raw)
+	e, err := event.Stored(v, "$e", raw, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
