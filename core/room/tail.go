@@ -40,6 +40,7 @@ type tail struct {
 const (
 	maxTailEvents = 200
 	maxTailBytes  = 256 << 10
+	maxTailRead   = 30  // events that a tail has while it takes some that were only read: as many as clients ask for when they first sync
 	tailCost      = 300 // of a tail without events
 )
 
@@ -259,7 +260,7 @@ func (t *tails) extend(room NID, read stretch, written func(NID) bool) {
 			continue
 		}
 		last := i == len(events)-1
-		if last && !read.begin || len(x.events)+len(older) >= maxTailEvents || x.bytes+cost(s) > maxTailBytes || t.bytes+cost(s) > t.limit {
+		if last && !read.begin || len(x.events)+len(older) >= maxTailRead || x.bytes+cost(s) > maxTailBytes || t.bytes+cost(s) > t.limit {
 			x.floor, x.before = s.Pos, s.State
 			break
 		}
