@@ -44,6 +44,7 @@ var postgresDialect = &dialect{
 		})
 		return err != nil || status != 'T' // 'T': in a transaction that has not failed
 	},
+	together: together,
 	lost: func(c *sql.Conn) bool {
 		closed := true
 		err := c.Raw(func(d any) error {
@@ -63,6 +64,30 @@ var postgresDialect = &dialect{
 		e, ok := errors.AsType[*pgconn.PgError](err)
 		return ok && e.Code == "53100" // disk_full
 	},
+}
+
+// together sends statements as one pipeline.
+func together(ctx context.Context, c *sql.Conn, puts []put) (n int64, err error) {
+	err = c.Raw(func(d any) error {
+		var batch pgx.Batch
+		for _, p := range puts {
+			batch.Queue(p.text, p.args...)
+		}
+		results := d.(*stdlib.Conn).Conn().SendBatch(ctx, &batch)
+		for _, p := range puts {
+			tag, err := results.Exec()
+			n = tag.RowsAffected()
+			if err == nil && n == 0 {
+				err = p.none
+			}
+			if err != nil {
+				_ = results.Close() // what comes of the others is taken back
+				return err
+			}
+		}
+		return results.Close()
+	})
+	return n, err
 }
 
 // advisoryKey is the lock that the writing process holds: "freehold" in ASCII.

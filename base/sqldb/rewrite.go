@@ -1,6 +1,7 @@
 package sqldb
 
 import (
+	"context"
 	"database/sql"
 	"encoding/hex"
 	"encoding/json"
@@ -33,6 +34,10 @@ type dialect struct {
 	// aborted says, without asking the server, whether a statement has failed since the last savepoint. PostgreSQL then
 	// answers COMMIT by rolling back, and reports no error. Nil where a failed statement takes only itself back.
 	aborted func(*sql.Conn) bool
+
+	// together runs statements one after the other in one round trip, until one fails: err is that one's, or its put.none. It says how
+	// many rows the last has changed. Nil where there is nothing to win.
+	together func(context.Context, *sql.Conn, []put) (n int64, err error)
 
 	// lost says whether a connection was lost, after a statement has failed. Nil where there is nothing to lose.
 	lost func(*sql.Conn) bool

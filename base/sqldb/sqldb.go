@@ -5,6 +5,8 @@
 // functions in order inside one database transaction, commits once, and then releases all that waited. So the order of
 // Submit is the order of execution, of positions and of commit, and a released waiter's data is on disk.
 //
+// A write that need not know at once what comes of a statement hands it to Tx.Put: on PostgreSQL those go to the server together.
+//
 // SQL is written for PostgreSQL ($1, RETURNING, ON CONFLICT) with the types BIGINT, TEXT, BYTEA and BOOLEAN; for SQLite
 // the text is rewritten, without being parsed: no '$' or '{' inside literals, values are always arguments. Lists are the
 // one construct of our own: `IN ({list $1})` for text, `IN ({ints $1})` for BIGINT, `IN ({blobs $1})` for BYTEA, with an

@@ -127,6 +127,8 @@ type Tx struct {
 	single bool // of a ReadOne
 	ran    bool // ... whose statement was run
 	then   []func()
+	puts   []put // statements that wait for the next that is asked something
+	marks  int   // of puts: those that set the savepoint of the write, which come first
 }
 
 var (
@@ -151,6 +153,10 @@ func (tx *Tx) Exec(q string, args ...any) (int64, error) {
 	if err := tx.ready(args); err != nil {
 		return 0, err
 	}
+	if len(tx.puts) > 0 {
+		tx.puts = append(tx.puts, put{tx.conn.text(q), args, nil})
+		return tx.flush()
+	}
 	r, err := tx.conn.exec(tx.ctx, q, args...)
 	if err != nil {
 		return 0, err
@@ -160,7 +166,7 @@ func (tx *Tx) Exec(q string, args ...any) (int64, error) {
 
 // Query runs a statement that yields rows, which are read before the next statement is run.
 func (tx *Tx) Query(q string, args ...any) (*sql.Rows, error) {
-	if err := tx.ready(args); err != nil {
+	if err := tx.turn(args); err != nil {
 		return nil, err
 	}
 	r, err := tx.conn.query(tx.ctx, q, args...)
@@ -173,7 +179,7 @@ func (tx *Tx) Query(q string, args ...any) (*sql.Rows, error) {
 
 // Row runs a statement that yields at most one row.
 func (tx *Tx) Row(q string, args ...any) *Row {
-	if err := tx.ready(args); err != nil {
+	if err := tx.turn(args); err != nil {
 		return &Row{err: err}
 	}
 	return &Row{row: tx.conn.row(tx.ctx, q, args...)}

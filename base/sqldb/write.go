@@ -1,6 +1,7 @@
 package sqldb
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -204,12 +205,13 @@ func (w *writer) attempt(grow bool) (err error) {
 			w.batch = w.db.queue.take(w.batch, w.db.dialect.maxBatch-len(w.batch), false)
 		}
 	}
+	last := &Tx{ctx: ctx, conn: w.conn}
 	if high > w.saved {
-		if _, err := w.conn.exec(ctx, sqlSaveHigh, int64(high)); err != nil {
+		if err := last.Put(sqlSaveHigh, int64(high)); err != nil {
 			return err
 		}
 	}
-	if _, err := w.conn.exec(ctx, "COMMIT"); err != nil {
+	if _, err := last.Exec("COMMIT"); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
 	w.saved = high
@@ -221,18 +223,18 @@ func (w *writer) apply(ctx context.Context, p *Pending, clean bool) error {
 	if p.err = p.ctx.Err(); p.err != nil {
 		return nil
 	}
-	if !clean {
-		if err := w.mark(ctx); err != nil {
-			return err
-		}
-	}
 	if w.db.config.Rehearse {
 		if err := w.rehearse(ctx, p); err != nil {
 			return err
 		}
 	}
 	tx := &Tx{ctx: ctx, conn: w.conn, pos: p.first}
-	p.err = w.db.explain(protect(tx, p.fn))
+	if !clean {
+		if err := w.mark(tx); err != nil {
+			return err
+		}
+	}
+	p.err = w.db.explain(call(tx, p.fn))
 	p.then = tx.then
 	tx.end()
 	if p.err == nil && w.db.dialect.aborted != nil && w.db.dialect.aborted(w.conn.sql) {
@@ -260,14 +262,16 @@ func (w *writer) apply(ctx context.Context, p *Pending, clean bool) error {
 	return err
 }
 
-// mark sets the savepoint that the next write can be rolled back to. Where a statement is a round trip, the one before is
-// released only now, in the same trip.
-func (w *writer) mark(ctx context.Context) error {
-	q := "SAVEPOINT w"
+// mark sets the savepoint that the next write can be rolled back to. Where a statement is a round trip, it is sent with the first of the
+// write, and the savepoint before is released only now.
+func (w *writer) mark(tx *Tx) error {
 	if w.marked {
-		q = "RELEASE SAVEPOINT w; SAVEPOINT w"
+		if err := tx.Put("RELEASE SAVEPOINT w"); err != nil {
+			return err
+		}
 	}
-	_, err := w.conn.exec(ctx, q)
+	err := tx.Put("SAVEPOINT w")
+	tx.marks = len(tx.puts)
 	w.marked = w.db.dialect.trips
 	return err
 }
@@ -278,7 +282,7 @@ func (w *writer) rehearse(ctx context.Context, p *Pending) error {
 		return err
 	}
 	tx := &Tx{ctx: ctx, conn: w.conn, pos: p.first}
-	err := protect(tx, p.fn)
+	err := call(tx, p.fn)
 	tx.end()
 	if w.db.dialect.retriable(err) || w.db.dialect.full(err) {
 		return err
@@ -288,6 +292,16 @@ func (w *writer) rehearse(ctx context.Context, p *Pending) error {
 	}
 	_, err = w.conn.exec(ctx, "RELEASE SAVEPOINT rehearsal")
 	return err
+}
+
+// call runs the function of a write, and what it has put.
+func call(tx *Tx, fn func(*Tx) error) error {
+	err := protect(tx, fn)
+	if err != nil {
+		tx.puts = tx.puts[:tx.marks] // the savepoint, which is gone back to
+	}
+	_, late := tx.flush()
+	return cmp.Or(err, late)
 }
 
 // protect turns a panic of fn into its error.

@@ -245,13 +245,12 @@ func (s *sight) mayRedact(by, target *Stored) (bool, error) {
 // persistEarly writes down a redaction whose target is not here, or that of the event itself.
 func (p *planned) persistEarly(tx *sqldb.Tx, room NID) error {
 	if p.early != "" {
-		if _, err := tx.Exec(sqlAddEarlyRedaction, p.early, room, p.nid); err != nil {
+		if err := tx.Put(sqlAddEarlyRedaction, p.early, room, p.nid); err != nil {
 			return err
 		}
 	}
 	if p.redactedBy != 0 {
-		_, err := tx.Exec(sqlPrune, p.event.Bytes(), p.redactedBy, p.nid)
-		return err
+		return tx.Put(sqlPrune, p.event.Bytes(), p.redactedBy, p.nid)
 	}
 	return nil
 }

@@ -126,7 +126,7 @@ func (s *sight) follow(p *planned) (roots []pmap.Root, err error) {
 // persistFollowed writes down what came before an event and may come yet.
 func (p *planned) persistFollowed(tx *sqldb.Tx, room NID) error {
 	for _, name := range p.unplaced {
-		if _, err := tx.Exec(sqlAddFollowed, room, name); err != nil {
+		if err := tx.Put(sqlAddFollowed, room, name); err != nil {
 			return err
 		}
 	}

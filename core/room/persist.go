@@ -73,23 +73,14 @@ func (w *write) persist(tx *sqldb.Tx, first sqldb.Pos) error {
 		return err
 	}
 	if w.expect == 0 {
-		n, err := tx.Exec(sqlAddRoom, w.head.nid, w.head.room, w.head.version.ID, w.creator, w.newest, lastPos, w.depth,
-			extremities, last.root[:], w.open, w.related, w.typ)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			return errStale // it was joined through another server meanwhile
-		}
+		err = tx.PutOne(errStale, sqlAddRoom, w.head.nid, w.head.room, w.head.version.ID, w.creator, w.newest, lastPos, w.depth,
+			extremities, last.root[:], w.open, w.related, w.typ) // stale when it was joined through another server meanwhile
 	} else {
-		n, err := tx.Exec(sqlMoveHead, w.newest, lastPos, w.depth, extremities, last.root[:], w.open, w.related,
+		err = tx.PutOne(errStale, sqlMoveHead, w.newest, lastPos, w.depth, extremities, last.root[:], w.open, w.related,
 			w.head.nid, w.expect)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			return errStale
-		}
+	}
+	if err != nil {
+		return err
 	}
 	for i, p := range w.events {
 		if err := p.persist(tx, w.head.nid, first+sqldb.Pos(i)); err != nil {
@@ -108,7 +99,7 @@ func (p *planned) persist(tx *sqldb.Tx, room NID, pos sqldb.Pos) error {
 		replaces = p.replaces
 	}
 	if p.wasAside {
-		if _, err := tx.Exec(sqlDropAside, p.nid); err != nil {
+		if err := tx.Put(sqlDropAside, p.nid); err != nil {
 			return err
 		}
 	}
@@ -116,31 +107,28 @@ func (p *planned) persist(tx *sqldb.Tx, room NID, pos sqldb.Pos) error {
 		device, txnID, hash = p.txn.device, p.txn.id, p.txn.hash[:]
 	}
 	e := p.event
-	n, err := tx.Exec(sqlAddEvent, p.nid, room, pos, e.Depth(), e.Timestamp(), e.ID(), p.root[:], replaces, device, txnID, hash,
+	err := tx.PutOne(errSent, sqlAddEvent, p.nid, room, pos, e.Depth(), e.Timestamp(), e.ID(), p.root[:], replaces, device, txnID, hash,
 		e.Bytes(), p.own.bytes())
 	if err != nil {
 		return err
-	}
-	if n == 0 {
-		return errSent
 	}
 	if err := p.persistState(tx); err != nil {
 		return err
 	}
 	for _, m := range p.members {
-		if _, err := tx.Exec(sqlSetMembership, room, m.user, m.membership, m.event, pos, m.sender); err != nil {
+		if err := tx.Put(sqlSetMembership, room, m.user, m.membership, m.event, pos, m.sender); err != nil {
 			return err
 		}
 	}
 	if p.redact != nil {
-		if _, err := tx.Exec(sqlPrune, p.redact.pruned.Bytes(), p.nid, p.redact.target.NID); err != nil {
+		if err := tx.Put(sqlPrune, p.redact.pruned.Bytes(), p.nid, p.redact.target.NID); err != nil {
 			return err
 		}
 		if err := unrelate(tx, p.redact.target); err != nil {
 			return err
 		}
 		if p.redact.ofState() {
-			if _, err := tx.Exec(sqlEmptied, pos, room); err != nil {
+			if err := tx.Put(sqlEmptied, pos, room); err != nil {
 				return err
 			}
 		}
@@ -165,7 +153,7 @@ func (p *planned) persistState(tx *sqldb.Tx) error {
 		}
 	}
 	for _, node := range p.nodes {
-		if _, err := tx.Exec(sqlAddNode, node.Address[:], node.Body); err != nil {
+		if err := tx.Put(sqlAddNode, node.Address[:], node.Body); err != nil {
 			return err
 		}
 	}
@@ -176,14 +164,14 @@ func (p *planned) persistState(tx *sqldb.Tx) error {
 func (p *planned) persistBeside(tx *sqldb.Tx, room NID) error {
 	switch {
 	case p.had != nil:
-		if _, err := tx.Exec(sqlSetOwn, p.own.bytes(), p.nid); err != nil {
+		if err := tx.Put(sqlSetOwn, p.own.bytes(), p.nid); err != nil {
 			return err
 		}
 		return errors.Join(p.persistFollowed(tx, room), p.persistState(tx))
 	case p.past:
 		return p.persist(tx, room, p.pastPos())
 	}
-	_, err := tx.Exec(sqlAddAside, p.nid, room, p.event.Depth(), p.event.ID(), p.aside, p.event.Bytes(), p.own.bytes())
+	err := tx.Put(sqlAddAside, p.nid, room, p.event.Depth(), p.event.ID(), p.aside, p.event.Bytes(), p.own.bytes())
 	if err == nil && p.aside == Outlier {
 		err = p.refer(tx, room)
 	}

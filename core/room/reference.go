@@ -50,7 +50,7 @@ func (p *planned) refer(tx *sqldb.Tx, room NID) error {
 	if parent == "" || rel == "" || len(parent) > id.MaxLength || len(rel) > id.MaxLength || strings.ContainsRune(parent+rel, 0) {
 		return nil
 	}
-	_, err := tx.Exec(sqlAddReference, p.nid, room, parent, rel, p.event.Timestamp())
+	err := tx.Put(sqlAddReference, p.nid, room, parent, rel, p.event.Timestamp())
 	return err
 }
 

@@ -105,12 +105,12 @@ func (p *planned) relate(tx *sqldb.Tx, room NID, pos sqldb.Pos) error {
 			return errDuplicate
 		}
 	}
-	_, err := tx.Exec(sqlAddRelation, p.nid, room, r.parent, r.rel, e.Type(), e.Sender(), e.Depth(), pos,
+	err := tx.Put(sqlAddRelation, p.nid, room, r.parent, r.rel, e.Type(), e.Sender(), e.Depth(), pos,
 		r.mark(e.Sender(), e.Type()))
 	if err != nil || !r.aggregated(e) {
 		return err
 	}
-	_, err = tx.Exec(sqlAddChild, r.parent, r.rel, room, e.Depth(), pos)
+	err = tx.Put(sqlAddChild, r.parent, r.rel, room, e.Depth(), pos)
 	return err
 }
 
@@ -127,13 +127,13 @@ func unrelate(tx *sqldb.Tx, child *Stored) error {
 	var depth, pos int64
 	err = tx.Row(sqlNewestChild, r.parent, r.rel, child.Room).Scan(&depth, &pos)
 	if errors.Is(err, sql.ErrNoRows) {
-		_, err = tx.Exec(sqlChildless, r.parent, r.rel, child.Room)
+		err = tx.Put(sqlChildless, r.parent, r.rel, child.Room)
 		return err
 	}
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(sqlLoseChild, r.parent, r.rel, child.Room, depth, pos)
+	err = tx.Put(sqlLoseChild, r.parent, r.rel, child.Room, depth, pos)
 	return err
 }
 

@@ -1,0 +1,121 @@
+package sqldb_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"freehold.example/base/sqldb"
+	"freehold.example/base/sqldb/sqldbtest"
+)
+
+// put is add by way of Put.
+func put(name string) func(tx *sqldb.Tx) error {
+	return func(tx *sqldb.Tx) error { return tx.Put(sqlAddItem, int64(tx.Pos()), name, nil, false) }
+}
+
+// TestPut: what was put is there for whoever asks next, and runs in its order.
+func TestPut(t *testing.T) {
+	sqldbtest.Each(t, items, func(t *testing.T, db *sqldb.DB) {
+		err := db.Write(t.Context(), func(tx *sqldb.Tx) error {
+			if err := put("a")(tx); err != nil {
+				return err
+			}
+			got, err := sqldb.Column[string](tx, `SELECT name FROM item`)
+			if diff := cmp.Diff([]string{"a"}, got); err != nil || diff != "" {
+				return fmt.Errorf("the next statement does not see what was put: %w %s", err, diff)
+			}
+			if err := tx.Put(`UPDATE item SET name = 'b'`); err != nil {
+				return err
+			}
+			n, err := tx.Exec(`UPDATE item SET name = 'c' WHERE name = 'b'`)
+			if err != nil || n != 1 {
+				return fmt.Errorf("%d rows were changed: %w", n, err)
+			}
+			return tx.PutOne(errors.New("none"), `UPDATE item SET name = 'd' WHERE name = 'c'`)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]string{"d"}, names(t, db)); diff != "" {
+			t.Error(diff)
+		}
+		err = db.Read(t.Context(), put("e"))
+		if err == nil {
+			t.Error("a Put in a Read was taken")
+		}
+	})
+}
+
+// TestPutFails: what was put takes the write with it when it fails, and no other write of the commit.
+func TestPutFails(t *testing.T) {
+	sqldbtest.Each(t, items, func(t *testing.T, db *sqldb.DB) {
+		none, boom := errors.New("none"), errors.New("boom")
+		then := func(name string, last error) func(*sqldb.Tx) error {
+			return func(tx *sqldb.Tx) error { return errors.Join(put(name)(tx), last) }
+		}
+		missing := func(tx *sqldb.Tx) error {
+			if err := put("missing")(tx); err != nil {
+				return err
+			}
+			if err := tx.PutOne(none, `UPDATE item SET name = 'x' WHERE name = 'nobody'`); err != nil {
+				return err
+			}
+			return tx.Put(`UPDATE item SET name = 'y'`)
+		}
+		asked := func(tx *sqldb.Tx) error {
+			if err := put("asked")(tx); err != nil {
+				return err
+			}
+			if _, err := sqldb.Column[string](tx, `SELECT name FROM item`); err != nil {
+				return err
+			}
+			return then("asked again", boom)(tx)
+		}
+		release := hold(t, db)
+		before := db.Stats().Batches
+		var pending []*sqldb.Pending
+		for _, fn := range []func(*sqldb.Tx) error{
+			then("first", boom), put("a"), then("wrong", boom), put("b"), put("b"), missing, asked, put("c"), then("last", boom),
+		} {
+			pending = append(pending, db.Submit(1, fn))
+		}
+		release()
+		want := []error{boom, nil, boom, nil, errors.New("not unique"), none, boom, nil, boom}
+		for i, p := range pending {
+			err := p.Wait(t.Context())
+			if (err == nil) != (want[i] == nil) || i != 4 && !errors.Is(err, want[i]) {
+				t.Errorf("write %d: got %v, want %v", i, err, want[i])
+			}
+		}
+		if diff := cmp.Diff([]string{"a", "b", "c"}, names(t, db)); diff != "" {
+			t.Error(diff)
+		}
+		if n := db.Stats().Batches - before; n > 1 {
+			t.Errorf("it took %d commits", n)
+		}
+	})
+}
+
+// TestPutMany: more than are sent at once.
+func TestPutMany(t *testing.T) {
+	sqldbtest.Each(t, items, func(t *testing.T, db *sqldb.DB) {
+		const many = 250
+		err := db.Write(t.Context(), func(tx *sqldb.Tx) error {
+			for i := range many {
+				if err := tx.Put(sqlAddItem, i, fmt.Sprint(i), nil, false); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(names(t, db)); n != many {
+			t.Errorf("%d of %d are there", n, many)
+		}
+	})
+}
