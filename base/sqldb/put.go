@@ -1,6 +1,9 @@
 package sqldb
 
-import "errors"
+import (
+	"bytes"
+	"errors"
+)
 
 // put is a statement that was handed to Put.
 type put struct {
@@ -15,8 +18,7 @@ const maxPuts = 100
 var errPut = errors.New("bug: a Put in a Read")
 
 // Put is Exec for who need not know now what comes of it: where a statement is a round trip to a server it is sent with the next that is
-// asked something, or when the function of the write has returned, which then has failed if the statement has. What args point to must stay
-// as it is until then.
+// asked something, or when the function of the write has returned, which then has failed if the statement has.
 func (tx *Tx) Put(q string, args ...any) error { return tx.put(nil, q, args) }
 
 // PutOne is Put for a statement that has to change a row: none is the error when it changes none.
@@ -38,6 +40,11 @@ func (tx *Tx) put(none error, q string, args []any) error {
 			return err
 		}
 		return none
+	}
+	for i, a := range args {
+		if b, ok := a.([]byte); ok {
+			args[i] = bytes.Clone(b) // its owner may use it again before it is sent
+		}
 	}
 	tx.puts = append(tx.puts, put{tx.conn.text(q), args, none})
 	if len(tx.puts) < maxPuts {

@@ -119,3 +119,30 @@ func TestPutMany(t *testing.T) {
 		}
 	})
 }
+
+// TestPutKeeps: what a statement was handed is what it was then.
+func TestPutKeeps(t *testing.T) {
+	sqldbtest.Each(t, items, func(t *testing.T, db *sqldb.DB) {
+		err := db.Write(t.Context(), func(tx *sqldb.Tx) error {
+			body := []byte("first")
+			if err := tx.Put(sqlAddItem, 1, "a", body, false); err != nil {
+				return err
+			}
+			copy(body, "other")
+			return tx.Put(sqlAddItem, 2, "b", body, false)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = db.Read(t.Context(), func(tx *sqldb.Tx) error {
+			got, err := sqldb.Column[[]byte](tx, `SELECT body FROM item ORDER BY pos`)
+			if err == nil && (string(got[0]) != "first" || string(got[1]) != "other") {
+				t.Errorf("got %q", got)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+}

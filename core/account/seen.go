@@ -77,7 +77,7 @@ func (a *Accounts) FlushSeen(ctx context.Context) error {
 		err := a.DB.Write(ctx, func(tx *sqldb.Tx) error {
 			for _, key := range some {
 				n := notes[key]
-				if _, err := tx.Exec(`UPDATE account_device SET seen = $3, seen_ip = $4, seen_agent = $5
+				if err := tx.Put(`UPDATE account_device SET seen = $3, seen_ip = $4, seen_agent = $5
 					WHERE user_id = $1 AND device_id = $2`, key.user, key.device, n.at, address(n.ip), n.agent); err != nil {
 					return err
 				}

@@ -72,15 +72,14 @@ func (g *Grant) write(tx *sqldb.Tx, now int64, replaces []byte) error {
 		expires = now + g.ExpiresIn.Milliseconds()
 	}
 	hash := hashToken(g.Access)
-	_, err := tx.Exec(`INSERT INTO access_token (hash, user_id, device_id, replaces, expires) VALUES ($1, $2, $3, $4, $5)`,
+	err := tx.Put(`INSERT INTO access_token (hash, user_id, device_id, replaces, expires) VALUES ($1, $2, $3, $4, $5)`,
 		hash[:], g.User, g.Device, replaces, expires)
 	if err != nil || g.Refresh == "" {
 		return err
 	}
 	hash = hashToken(g.Refresh)
-	_, err = tx.Exec(`INSERT INTO refresh_token (hash, user_id, device_id, replaces) VALUES ($1, $2, $3, $4)`,
+	return tx.Put(`INSERT INTO refresh_token (hash, user_id, device_id, replaces) VALUES ($1, $2, $3, $4)`,
 		hash[:], g.User, g.Device, replaces)
-	return err
 }
 
 // errUnknownToken is said of tokens that were never valid and of those that have been logged out: nothing is remembered of
@@ -155,7 +154,7 @@ func endSessions(tx *sqldb.Tx, user id.User, device id.Device) error {
 		`DELETE FROM login_token WHERE user_id = $1 AND ($2 = '' OR device_id = $2)`,
 		`DELETE FROM openid_token WHERE user_id = $1 AND ($2 = '' OR device_id = $2)`,
 	} {
-		if _, err := tx.Exec(q, user, device); err != nil {
+		if err := tx.Put(q, user, device); err != nil {
 			return fmt.Errorf("end sessions of %s: %w", user, err)
 		}
 	}

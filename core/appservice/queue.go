@@ -115,7 +115,7 @@ func (q *Queue) begin(ctx context.Context) (cursor, error) {
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Exec(sqlBegin, q.service.ID, high); err != nil {
+		if err := tx.Put(sqlBegin, q.service.ID, high); err != nil {
 			return err
 		}
 		var events string
@@ -150,8 +150,7 @@ func (q *Queue) move(ctx context.Context, at cursor) error {
 				return err
 			}
 		}
-		_, err := tx.Exec(sqlMove, q.service.ID, at.pos, at.upto, at.txn, sqldb.List(at.events))
-		return err
+		return tx.Put(sqlMove, q.service.ID, at.pos, at.upto, at.txn, sqldb.List(at.events))
 	})
 	if err == nil && arrived {
 		q.adopted = true

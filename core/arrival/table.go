@@ -40,7 +40,7 @@ func (a *Arrivals) keep(ctx context.Context, items []*item) error {
 	now := a.Now().UnixMilli()
 	err := a.DB.Write(ctx, func(tx *sqldb.Tx) error {
 		for i, it := range rows {
-			if _, err := tx.Exec(sqlKeep, numbers[i], it.origin, it.room, it.event.ID(), it.event.Bytes(), now); err != nil {
+			if err := tx.Put(sqlKeep, numbers[i], it.origin, it.room, it.event.ID(), it.event.Bytes(), now); err != nil {
 				return err
 			}
 		}
@@ -67,8 +67,7 @@ func dropRows(tx *sqldb.Tx, rows []int64) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	_, err := tx.Exec(sqlDrop, sqldb.List(rows))
-	return err
+	return tx.Put(sqlDrop, sqldb.List(rows))
 }
 
 // sweep takes what has been dealt with out of the table.

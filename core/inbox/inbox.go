@@ -158,15 +158,14 @@ func remove(tx *sqldb.Tx, user id.User, device id.Device, upto sqldb.Pos) error 
 // shrink takes what was removed off the sizes of the device's queue.
 func shrink(tx *sqldb.Tx, user id.User, device id.Device, removed map[string]weight) error {
 	for sender, w := range removed {
-		if _, err := tx.Exec(sqlShrink, user, device, sender, w.messages, w.bytes); err != nil {
+		if err := tx.Put(sqlShrink, user, device, sender, w.messages, w.bytes); err != nil {
 			return err
 		}
 		if err := takeBack(tx, sender, w); err != nil {
 			return err
 		}
 	}
-	_, err := tx.Exec(`DELETE FROM inbox_size WHERE user_id = $1 AND device_id = $2 AND messages <= 0`, user, device)
-	return err
+	return tx.Put(`DELETE FROM inbox_size WHERE user_id = $1 AND device_id = $2 AND messages <= 0`, user, device)
 }
 
 // takeBack notes that messages of a sender wait no longer.
@@ -174,11 +173,10 @@ func takeBack(tx *sqldb.Tx, sender string, w weight) error {
 	if sender == "" {
 		return nil // the total of a device
 	}
-	if _, err := tx.Exec(sqlTakeBack, sender, w.messages, w.bytes); err != nil {
+	if err := tx.Put(sqlTakeBack, sender, w.messages, w.bytes); err != nil {
 		return err
 	}
-	_, err := tx.Exec(sqlDropSent, sender)
-	return err
+	return tx.Put(sqlDropSent, sender)
 }
 
 // take deletes messages and returns what went, by sender, and in total under "".
@@ -228,7 +226,7 @@ func (b *Inbox) DropDevice(tx *sqldb.Tx, user id.User, device id.Device) error {
 		`DELETE FROM inbox_service WHERE user_id = $1 AND device_id = $2`,
 		`DELETE FROM inbox_txn WHERE sender = $1 AND device = $2`,
 	} {
-		if _, err := tx.Exec(q, user, device); err != nil {
+		if err := tx.Put(q, user, device); err != nil {
 			return err
 		}
 	}

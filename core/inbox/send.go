@@ -133,7 +133,7 @@ func (b *Inbox) once(tx *sqldb.Tx, from Sender, typ string, age time.Duration) (
 	if err != nil || n == 0 {
 		return false, err
 	}
-	_, err = tx.Exec(`DELETE FROM inbox_txn WHERE sender = $1 AND device = $2 AND at < $3`,
+	err = tx.Put(`DELETE FROM inbox_txn WHERE sender = $1 AND device = $2 AND at < $3`,
 		from.User, from.Device, now.Add(-age).UnixMilli())
 	return true, err
 }
@@ -187,7 +187,7 @@ func (b *Inbox) deliver(tx *sqldb.Tx, from post, messages []outgoing) (topics []
 			if service == "" {
 				continue
 			}
-			if _, err := tx.Exec(sqlDeliver, service, tx.Pos(), user, device); err != nil {
+			if err := tx.Put(sqlDeliver, service, tx.Pos(), user, device); err != nil {
 				return nil, fmt.Errorf("queue a message for an application service: %w", err)
 			}
 		}
@@ -267,7 +267,7 @@ const (
 // put queues one message, unless the queue is full.
 func (b *Inbox) put(tx *sqldb.Tx, from post, user id.User, device id.Device, event []byte) error {
 	b.queued.Note(queue{user, device}, tx.Pos())
-	if _, err := tx.Exec(sqlPut, user, device, tx.Pos(), from.account, event); err != nil {
+	if err := tx.Put(sqlPut, user, device, tx.Pos(), from.account, event); err != nil {
 		return fmt.Errorf("queue a message for a device: %w", err)
 	}
 	n, err := tx.Exec(sqlGrow, user, device, from.account, len(event), deviceMessages, from.share.messages, deviceBytes, from.share.bytes)

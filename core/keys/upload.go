@@ -201,11 +201,11 @@ func (k *Keys) storeDeviceKeys(tx *sqldb.Tx, user id.User, device id.Device, o *
 		return false, fault.New(fault.Forbidden, "This device's id is in use as a cross-signing key")
 	}
 	if !bytes.Equal(oldBody, o.body) { // what was signed is gone
-		if _, err := tx.Exec(`DELETE FROM key_signature WHERE user_id = $1 AND key_name = $2`, user, device); err != nil {
+		if err := tx.Put(`DELETE FROM key_signature WHERE user_id = $1 AND key_name = $2`, user, device); err != nil {
 			return false, err
 		}
 	}
-	_, err = tx.Exec(`INSERT INTO device_key (user_id, device_id, body, signatures) VALUES ($1, $2, $3, $4)
+	err = tx.Put(`INSERT INTO device_key (user_id, device_id, body, signatures) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (user_id, device_id) DO UPDATE SET body = excluded.body, signatures = excluded.signatures`,
 		user, device, o.body, sigs)
 	if err != nil {
@@ -246,7 +246,7 @@ func storeOneTimeKeys(tx *sqldb.Tx, user id.User, device id.Device, keys []oneKe
 				return fault.Newf(fault.InvalidParam, "One-time key %s:%s already exists", key.algorithm, key.id)
 			}
 		}
-		if _, err := tx.Exec(sqlOneTimeAdd, user, device, key.algorithm, key.id, key.body, tx.Pos()); err != nil {
+		if err := tx.Put(sqlOneTimeAdd, user, device, key.algorithm, key.id, key.body, tx.Pos()); err != nil {
 			return err
 		}
 		added[key.algorithm]++
@@ -255,11 +255,11 @@ func storeOneTimeKeys(tx *sqldb.Tx, user id.User, device id.Device, keys []oneKe
 		return nil
 	}
 	for algorithm, n := range added {
-		if _, err := tx.Exec(sqlOneTimeCount, user, device, algorithm, n); err != nil {
+		if err := tx.Put(sqlOneTimeCount, user, device, algorithm, n); err != nil {
 			return err
 		}
 	}
-	if _, err := tx.Exec(sqlOneTimeForget, user, device, rememberedClaims); err != nil {
+	if err := tx.Put(sqlOneTimeForget, user, device, rememberedClaims); err != nil {
 		return err
 	}
 	var total int
@@ -319,7 +319,7 @@ func sameKey(a, b []byte) bool {
 // storeFallbackKeys replaces the fallback key of each algorithm. A key that is there already stays used if it was.
 func storeFallbackKeys(tx *sqldb.Tx, user id.User, device id.Device, keys []oneKey) error {
 	for _, key := range keys {
-		_, err := tx.Exec(`INSERT INTO fallback_key (user_id, device_id, algorithm, key_id, body, used)
+		err := tx.Put(`INSERT INTO fallback_key (user_id, device_id, algorithm, key_id, body, used)
 			VALUES ($1, $2, $3, $4, $5, FALSE)
 			ON CONFLICT (user_id, device_id, algorithm)
 			DO UPDATE SET key_id = excluded.key_id, body = excluded.body, used = FALSE

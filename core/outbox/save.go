@@ -82,8 +82,7 @@ func (o *Outbox) load(ctx context.Context) error {
 			return err
 		}
 		cursor = tx.Pos()
-		_, err := tx.Exec(sqlAdvance, cursor)
-		return err
+		return tx.Put(sqlAdvance, cursor)
 	})
 	if err != nil {
 		return err
@@ -231,24 +230,21 @@ func (o *Outbox) save(ctx context.Context) error {
 
 	err := errors.Join(
 		perWrite(ctx, o.DB, set, func(tx *sqldb.Tx, g gapRow) error {
-			_, err := tx.Exec(sqlSetGap, g.server, g.room, g.after)
-			return err
+			return tx.Put(sqlSetGap, g.server, g.room, g.after)
 		}),
 		perWrite(ctx, o.DB, add, func(tx *sqldb.Tx, g gapRow) error {
-			_, err := tx.Exec(sqlAddGap, g.server, g.room, g.after)
-			return err
+			return tx.Put(sqlAddGap, g.server, g.room, g.after)
 		}),
-		perWrite(ctx, o.DB, closed, func(tx *sqldb.Tx, g gapKey) error { _, err := tx.Exec(sqlCloseGap, g.server, g.room); return err }),
+		perWrite(ctx, o.DB, closed, func(tx *sqldb.Tx, g gapKey) error { return tx.Put(sqlCloseGap, g.server, g.room) }),
 	)
 	if err == nil {
 		err = o.DB.Write(ctx, func(tx *sqldb.Tx) error {
 			for server, m := range was.sent {
-				if _, err := tx.Exec(sqlTaken, server, m.pos, m.n); err != nil {
+				if err := tx.Put(sqlTaken, server, m.pos, m.n); err != nil {
 					return err
 				}
 			}
-			_, err := tx.Exec(sqlAdvance, cursor)
-			return err
+			return tx.Put(sqlAdvance, cursor)
 		})
 	}
 	o.mu.Lock()

@@ -94,26 +94,24 @@ func note(tx *sqldb.Tx, nid int64, it *item, gone bool, trouble error, now, retr
 	if trouble != nil {
 		text := trouble.Error()
 		text = strings.ToValidUTF8(text[:min(len(text), maxTrouble)], "")
-		if _, err := tx.Exec(sqlIll, nid, it.failures+1, retry.UnixMilli(), text); err != nil {
+		if err := tx.Put(sqlIll, nid, it.failures+1, retry.UnixMilli(), text); err != nil {
 			return err
 		}
 		return complain(tx, nid, now, it.failures+1, text)
 	}
 	if gone {
-		if _, err := tx.Exec(sqlGone, nid); err != nil {
+		if err := tx.Put(sqlGone, nid); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(sqlWoesOf, nid); err != nil {
+		if err := tx.Put(sqlWoesOf, nid); err != nil {
 			return err
 		}
-		_, err := tx.Exec(sqlLeft, nid)
+		return tx.Put(sqlLeft, nid)
+	}
+	if err := tx.Put(sqlSent, nid, it.pos); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(sqlSent, nid, it.pos); err != nil {
-		return err
-	}
-	_, err := tx.Exec(sqlWell, nid, it.pos, it.told)
-	return err
+	return tx.Put(sqlWell, nid, it.pos, it.told)
 }
 
 // next reads what is to be sent next; nil when there is nothing, or the pusher is no more.

@@ -162,7 +162,7 @@ func (p *Push) queue(ctx context.Context, all []notification, upto sqldb.Pos) er
 			var err error
 			waiting, err = enqueue(tx, now)
 			if err == nil && last {
-				_, err = tx.Exec(sqlAdvance, upto)
+				err = tx.Put(sqlAdvance, upto)
 			}
 			return err
 		})
@@ -189,7 +189,7 @@ func enqueue(tx *sqldb.Tx, all []notification) ([]waiting, error) {
 			alike = append(alike, all[0].user)
 			all = all[1:]
 		}
-		if _, err := tx.Exec(sqlQueue, sqldb.List(alike), n.event.Pos, n.event.NID, n.actions); err != nil {
+		if err := tx.Put(sqlQueue, sqldb.List(alike), n.event.Pos, n.event.NID, n.actions); err != nil {
 			return nil, err
 		}
 		if n.loud {
@@ -212,7 +212,7 @@ func enqueue(tx *sqldb.Tx, all []notification) ([]waiting, error) {
 	}
 	for _, w := range pushers {
 		if w.retry != 0 { // of those that are sent at once nothing heaps up
-			if _, err := tx.Exec(sqlTrim, w.pusher, maxQueue); err != nil {
+			if err := tx.Put(sqlTrim, w.pusher, maxQueue); err != nil {
 				return nil, err
 			}
 		}

@@ -219,19 +219,17 @@ const notWhole = math.MaxInt64
 
 func writePartial(tx *sqldb.Tx, room, join NID, servers []id.Server) error {
 	if servers == nil {
-		if _, err := tx.Exec(sqlEndPartial, room); err != nil {
+		if err := tx.Put(sqlEndPartial, room); err != nil {
 			return err
 		}
-		_, err := tx.Exec(sqlSetWhole, 0, room)
-		return err
+		return tx.Put(sqlSetWhole, 0, room)
 	}
-	if _, err := tx.Exec(sqlSetWhole, notWhole, room); err != nil {
+	if err := tx.Put(sqlSetWhole, notWhole, room); err != nil {
 		return err
 	}
 	list, err := json.Marshal(servers)
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(sqlSetPartial, room, join, list)
-	return err
+	return tx.Put(sqlSetPartial, room, join, list)
 }

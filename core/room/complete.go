@@ -198,9 +198,9 @@ func (c *completion) write(r *Rooms, tx *sqldb.Tx, h *head, expect NID) error {
 		var err error
 		switch {
 		case x.was == "" && x.now == "":
-			_, err = tx.Exec(sqlSetAgain, x.root[:], own.bytes(), nullable(x.Replaces), x.NID)
+			err = tx.Put(sqlSetAgain, x.root[:], own.bytes(), nullable(x.Replaces), x.NID)
 		case x.was != "" && x.now != "":
-			_, err = tx.Exec(sqlSetBeside, x.now, own.bytes(), x.NID)
+			err = tx.Put(sqlSetBeside, x.now, own.bytes(), x.NID)
 		}
 		if err != nil {
 			return err
@@ -215,11 +215,11 @@ func (c *completion) write(r *Rooms, tx *sqldb.Tx, h *head, expect NID) error {
 		}
 	}
 	for _, m := range c.members {
-		if _, err := tx.Exec(sqlSetMembership, h.nid, m.user, m.membership, m.event, tx.Pos(), m.sender); err != nil {
+		if err := tx.Put(sqlSetMembership, h.nid, m.user, m.membership, m.event, tx.Pos(), m.sender); err != nil {
 			return err
 		}
 	}
-	if _, err := tx.Exec(sqlEndPartial, h.nid); err != nil {
+	if err := tx.Put(sqlEndPartial, h.nid); err != nil {
 		return err
 	}
 	edges, err := json.Marshal(h.extremities)
@@ -247,7 +247,7 @@ func (c *completion) unseat(r *Rooms, tx *sqldb.Tx, h *head) error {
 		return err
 	}
 	for _, x := range c.gone {
-		_, err := tx.Exec(sqlAddAside, x.NID, h.nid, x.Event.Depth(), x.Event.ID(), x.Aside, x.Event.Bytes(), x.own.bytes())
+		err := tx.Put(sqlAddAside, x.NID, h.nid, x.Event.Depth(), x.Event.ID(), x.Aside, x.Event.Bytes(), x.own.bytes())
 		if err != nil {
 			return err
 		}

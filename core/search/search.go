@@ -195,21 +195,19 @@ func write(tx *sqldb.Tx, events []*room.Stored, gone []room.NID, upto sqldb.Pos)
 		if list == "" {
 			continue
 		}
-		if _, err := tx.Exec(sqlAdd, e.Pos, e.NID, e.Room, key, list); err != nil {
+		if err := tx.Put(sqlAdd, e.Pos, e.NID, e.Room, key, list); err != nil {
 			return err
 		}
 	}
 	for _, nid := range gone {
-		if _, err := tx.Exec(sqlRemove, nid); err != nil {
+		if err := tx.Put(sqlRemove, nid); err != nil {
 			return err
 		}
 	}
-	_, err := tx.Exec(sqlAdvance, upto)
-	return err
+	return tx.Put(sqlAdvance, upto)
 }
 
 // ForgetEvents takes events out of the index that are removed, inside the write that removes them.
 func ForgetEvents(tx *sqldb.Tx, events []room.NID) error {
-	_, err := tx.Exec(`DELETE FROM search_entry WHERE event IN ({ints $1})`, sqldb.List(events))
-	return err
+	return tx.Put(`DELETE FROM search_entry WHERE event IN ({ints $1})`, sqldb.List(events))
 }
