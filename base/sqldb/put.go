@@ -3,6 +3,7 @@ package sqldb
 import (
 	"bytes"
 	"errors"
+	"slices"
 )
 
 // put is a statement that was handed to Put.
@@ -68,7 +69,20 @@ func (tx *Tx) flush() (int64, error) {
 	if len(tx.puts) == 0 {
 		return 0, nil
 	}
-	puts := tx.puts
+	puts, marks, c := tx.puts, tx.marks, tx.conn
 	tx.puts, tx.marks = nil, 0
-	return tx.conn.dialect.together(tx.ctx, tx.conn.sql, puts)
+	isNew := func(p put) bool { return !c.sent[p.text] }
+	if marks > 0 && slices.ContainsFunc(puts[marks:], isNew) { // what cannot be prepared fails all that is sent with it
+		if _, err := c.dialect.together(tx.ctx, c.sql, puts[:marks]); err != nil {
+			return 0, err
+		}
+		puts = puts[marks:]
+	}
+	n, err := c.dialect.together(tx.ctx, c.sql, puts)
+	if err == nil && slices.ContainsFunc(puts, isNew) {
+		for _, p := range puts {
+			c.sent[p.text] = true
+		}
+	}
+	return n, err
 }

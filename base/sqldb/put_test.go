@@ -3,6 +3,7 @@ package sqldb_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -53,6 +54,7 @@ func TestPut(t *testing.T) {
 func TestPutFails(t *testing.T) {
 	sqldbtest.Each(t, items, func(t *testing.T, db *sqldb.DB) {
 		none, boom := errors.New("none"), errors.New("boom")
+		failed := errors.New("what the engine says")
 		then := func(name string, last error) func(*sqldb.Tx) error {
 			return func(tx *sqldb.Tx) error { return errors.Join(put(name)(tx), last) }
 		}
@@ -74,23 +76,29 @@ func TestPutFails(t *testing.T) {
 			}
 			return then("asked again", boom)(tx)
 		}
+		nonsense := func(tx *sqldb.Tx) error {
+			return errors.Join(put("nonsense")(tx), tx.Put(`INSERT INTO nowhere (a) VALUES ($1)`, 1))
+		}
+		unfit := func(tx *sqldb.Tx) error {
+			return errors.Join(put("unfit")(tx), tx.Put(`INSERT INTO item (pos, name, flag) VALUES ($1, $2, $3)`, 77, nil, false))
+		}
 		release := hold(t, db)
 		before := db.Stats().Batches
 		var pending []*sqldb.Pending
 		for _, fn := range []func(*sqldb.Tx) error{
-			then("first", boom), put("a"), then("wrong", boom), put("b"), put("b"), missing, asked, put("c"), then("last", boom),
+			then("first", boom), put("a"), then("wrong", boom), put("b"), put("b"), missing, asked, put("c"), nonsense, put("d"), unfit, then("last", boom),
 		} {
 			pending = append(pending, db.Submit(1, fn))
 		}
 		release()
-		want := []error{boom, nil, boom, nil, errors.New("not unique"), none, boom, nil, boom}
+		want := []error{boom, nil, boom, nil, failed, none, boom, nil, failed, nil, failed, boom}
 		for i, p := range pending {
 			err := p.Wait(t.Context())
-			if (err == nil) != (want[i] == nil) || i != 4 && !errors.Is(err, want[i]) {
+			if (err == nil) != (want[i] == nil) || want[i] != failed && !errors.Is(err, want[i]) {
 				t.Errorf("write %d: got %v, want %v", i, err, want[i])
 			}
 		}
-		if diff := cmp.Diff([]string{"a", "b", "c"}, names(t, db)); diff != "" {
+		if diff := cmp.Diff([]string{"a", "b", "c", "d"}, names(t, db)); diff != "" {
 			t.Error(diff)
 		}
 		if n := db.Stats().Batches - before; n > 1 {
@@ -143,6 +151,38 @@ func TestPutKeeps(t *testing.T) {
 		})
 		if err != nil {
 			t.Fatal(err)
+		}
+	})
+}
+
+// TestPutUnsent: an argument that the driver cannot send may fail the whole commit, but no write that was said to be on disk.
+func TestPutUnsent(t *testing.T) {
+	sqldbtest.Each(t, items, func(t *testing.T, db *sqldb.DB) {
+		if err := db.Write(t.Context(), put("known")); err != nil {
+			t.Fatal(err)
+		}
+		release := hold(t, db)
+		all := []string{"a", "b", "", "c"}
+		var pending []*sqldb.Pending
+		for _, name := range all {
+			fn := put(name)
+			if name == "" {
+				fn = func(tx *sqldb.Tx) error { return tx.Put(sqlAddItem, "no number", "x", nil, false) }
+			}
+			pending = append(pending, db.Submit(1, fn))
+		}
+		release()
+		want := []string{"known"}
+		for i, p := range pending {
+			switch err := p.Wait(t.Context()); {
+			case err == nil:
+				want = append(want, all[i])
+			case all[i] != "":
+				t.Logf("%s: %v", all[i], err)
+			}
+		}
+		if diff := cmp.Diff(want, names(t, db)); diff != "" || slices.Contains(want, "") {
+			t.Error(diff)
 		}
 	})
 }

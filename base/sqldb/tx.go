@@ -20,7 +20,7 @@ func (p *pool) connect(ctx context.Context, d *dialect) (*conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to the database: %w", err)
 	}
-	out := &conn{sql: c, dialect: d, stmts: make(map[string]*sql.Stmt)}
+	out := &conn{sql: c, dialect: d, stmts: make(map[string]*sql.Stmt), sent: make(map[string]bool)}
 	if p.setup != nil {
 		if err := p.setup(ctx, c); err != nil {
 			out.close()
@@ -39,6 +39,7 @@ type conn struct {
 	dialect *dialect
 	stmts   map[string]*sql.Stmt // by the text before rewriting; holds only the text where the driver keeps the statements
 	texts   map[string]string
+	sent    map[string]bool // statements that have gone through with Put, which are constants too
 }
 
 // close ends the connection itself rather than giving it back to database/sql.

@@ -17,7 +17,8 @@ type writer struct {
 	conn   *conn      // nil while the connection is lost
 	batch  []*Pending // being written
 	saved  Pos        // what the table position holds
-	marked bool       // the savepoint of the write before is still there
+	mark   string     // the savepoint of the last write
+	marked bool       // it is still there
 	undue  bool       // the last COMMIT went unanswered: whether it happened is not known yet
 }
 
@@ -230,7 +231,7 @@ func (w *writer) apply(ctx context.Context, p *Pending, clean bool) error {
 	}
 	tx := &Tx{ctx: ctx, conn: w.conn, pos: p.first}
 	if !clean {
-		if err := w.mark(tx); err != nil {
+		if err := w.setMark(tx); err != nil {
 			return err
 		}
 	}
@@ -244,7 +245,7 @@ func (w *writer) apply(ctx context.Context, p *Pending, clean bool) error {
 	case p.err == nil && (clean || w.marked):
 		return nil
 	case p.err == nil:
-		_, err := w.conn.exec(ctx, "RELEASE SAVEPOINT w")
+		_, err := w.conn.exec(ctx, "RELEASE SAVEPOINT "+w.mark)
 		return err
 	case w.db.dialect.retriable(p.err), w.db.dialect.full(p.err): // SQLite may have taken all back by then
 		return p.err
@@ -255,22 +256,28 @@ func (w *writer) apply(ctx context.Context, p *Pending, clean bool) error {
 		_, err := w.conn.exec(ctx, w.db.dialect.beginWrite)
 		return err
 	}
-	if _, err := w.conn.exec(ctx, "ROLLBACK TO SAVEPOINT w"); err != nil || w.marked {
+	if _, err := w.conn.exec(ctx, "ROLLBACK TO SAVEPOINT "+w.mark); err != nil || w.marked {
 		return err
 	}
-	_, err := w.conn.exec(ctx, "RELEASE SAVEPOINT w")
+	_, err := w.conn.exec(ctx, "RELEASE SAVEPOINT "+w.mark)
 	return err
 }
 
-// mark sets the savepoint that the next write can be rolled back to. Where a statement is a round trip, it is sent with the first of the
-// write, and the savepoint before is released only now.
-func (w *writer) mark(tx *Tx) error {
+// setMark sets the savepoint that the next write can be rolled back to. Where a statement is a round trip, it is sent with the first of the
+// write, and the savepoint before is released only now. The two have different names: if it came to nothing, going back to it must fail,
+// and not undo the write before.
+func (w *writer) setMark(tx *Tx) error {
 	if w.marked {
-		if err := tx.Put("RELEASE SAVEPOINT w"); err != nil {
+		if err := tx.Put("RELEASE SAVEPOINT " + w.mark); err != nil {
 			return err
 		}
 	}
-	err := tx.Put("SAVEPOINT w")
+	if w.mark == "odd" {
+		w.mark = "even"
+	} else {
+		w.mark = "odd"
+	}
+	err := tx.Put("SAVEPOINT " + w.mark)
 	tx.marks = len(tx.puts)
 	w.marked = w.db.dialect.trips
 	return err
