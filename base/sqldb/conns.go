@@ -51,7 +51,7 @@ type idleConns struct {
 	ready chan struct{} // one for each of conns: who receives it may pop; bounded by ReadConns
 
 	mu    sync.Mutex // guards conns
-	conns []*conn
+	conns []*conn    // bounded by ReadConns
 }
 
 func newIdleConns(most int) *idleConns { return &idleConns{ready: make(chan struct{}, most)} }
