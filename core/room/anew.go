@@ -7,6 +7,7 @@ import (
 
 	"freehold.example/base/pmap"
 	"freehold.example/base/sqldb"
+	"freehold.example/matrix/authrule"
 	"freehold.example/matrix/event"
 	"freehold.example/matrix/id"
 )
@@ -203,6 +204,13 @@ func (s *sight) judgeAgain(x *again) (Verdict, error) {
 		if refused, err = s.check(in, x.own.before, auth); err != nil {
 			return "", err
 		}
+		lacks, err := s.lacksSender(x.Event, x.own.before, auth)
+		if err != nil {
+			return "", err
+		}
+		if lacks { // its auth events have let it in, and what the room is now has the last word
+			refused = nil
+		}
 	}
 	switch {
 	case refused != nil:
@@ -219,6 +227,17 @@ func (s *sight) judgeAgain(x *again) (Verdict, error) {
 		return SoftFailed, nil
 	}
 	return "", nil
+}
+
+// lacksSender says whether a state cannot be all there was before an event: the sender's membership, which the event names, is not in it. So
+// it is with what follows an event of an earlier stay that ended before the members had come.
+func (s *sight) lacksSender(e *event.Event, before pmap.Root, auth []*Stored) (bool, error) {
+	key := authrule.StateKey{Type: "m.room.member", Key: string(e.Sender())}
+	if !slices.ContainsFunc(auth, func(a *Stored) bool { return a.Event.IsState(key.Type, key.Key) }) {
+		return false, nil
+	}
+	there, err := s.get(before, key)
+	return there == 0, err
 }
 
 // place works out the state after an event that was judged again, and what becomes of the room's.
