@@ -204,12 +204,14 @@ func (s *sight) judgeAgain(x *again) (Verdict, error) {
 		if refused, err = s.check(in, x.own.before, auth); err != nil {
 			return "", err
 		}
-		lacks, err := s.lacksSender(x.Event, x.own.before, auth)
-		if err != nil {
-			return "", err
-		}
-		if lacks { // its auth events have let it in, and what the room is now has the last word
-			refused = nil
+		if refused != nil {
+			lacks, err := s.lacksSender(x.Event, x.own.before, auth)
+			if err != nil {
+				return "", err
+			}
+			if lacks { // its auth events have let it in, and what the room is now has the last word
+				refused = nil
+			}
 		}
 	}
 	switch {

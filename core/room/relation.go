@@ -110,8 +110,7 @@ func (p *planned) relate(tx *sqldb.Tx, room NID, pos sqldb.Pos) error {
 	if err != nil || !r.aggregated(e) {
 		return err
 	}
-	err = tx.Put(sqlAddChild, r.parent, r.rel, room, e.Depth(), pos)
-	return err
+	return tx.Put(sqlAddChild, r.parent, r.rel, room, e.Depth(), pos)
 }
 
 // unrelate takes a child that is redacted away from its parent.
@@ -127,14 +126,12 @@ func unrelate(tx *sqldb.Tx, child *Stored) error {
 	var depth, pos int64
 	err = tx.Row(sqlNewestChild, r.parent, r.rel, child.Room).Scan(&depth, &pos)
 	if errors.Is(err, sql.ErrNoRows) {
-		err = tx.Put(sqlChildless, r.parent, r.rel, child.Room)
-		return err
+		return tx.Put(sqlChildless, r.parent, r.rel, child.Room)
 	}
 	if err != nil {
 		return err
 	}
-	err = tx.Put(sqlLoseChild, r.parent, r.rel, child.Room, depth, pos)
-	return err
+	return tx.Put(sqlLoseChild, r.parent, r.rel, child.Room, depth, pos)
 }
 
 // checkRelation refuses what the server is asked to refuse of a local user's event: an annotation that she has made before
