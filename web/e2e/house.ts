@@ -199,3 +199,31 @@ export const openRoom = (page: Page, name: string): Promise<void> => page.getByR
 
 /** The message with this text, in the conversation. */
 export const message = (page: Page, text: string) => page.getByRole("log").getByRole("article").filter({ hasText: text });
+
+/** Waits for what no locator can see. */
+export async function until(page: Page, holds: () => Promise<boolean>): Promise<void> {
+    for (const last = Date.now() + patience; !(await holds()); await page.waitForTimeout(50)) {
+        if (Date.now() > last) throw new Error(`this has not come to hold: ${holds.toString()}`);
+    }
+}
+
+/**
+ * Waits until what an app keeps in a vault (store/vault.ts) says something, and gives what somebody sees there who copies the browser's files.
+ * The name of its database begins so.
+ */
+export async function sealed(page: Page, vault: string, says: string): Promise<string> {
+    const opened = (): Promise<{ sealed: string; clear: string }> => page.evaluate(async (vault) => {
+        const name = (await indexedDB.databases()).map(({ name }) => name!).find((name) => name.startsWith(vault));
+        if (!name) return { sealed: "", clear: "" };
+        const done = <T>(request: IDBRequest<T>): Promise<T> => new Promise((resolve) => (request.onsuccess = () => resolve(request.result)));
+        const db = await done(indexedDB.open(name));
+        const key = await done(db.transaction("keys").objectStore("keys").get("key") as IDBRequest<CryptoKey>);
+        const pages = await done(db.transaction("pages").objectStore("pages").getAll() as IDBRequest<{ iv: Uint8Array<ArrayBuffer>; data: ArrayBuffer }[]>);
+        db.close();
+        const clear = await Promise.all(pages.map(({ iv, data }) => crypto.subtle.decrypt({ name: "AES-GCM", iv }, key, data)));
+        return { sealed: pages.map(({ data }) => new TextDecoder("latin1").decode(data)).join(), clear: clear.map((text) => new TextDecoder().decode(text)).join() };
+    }, vault);
+    let kept = { sealed: "", clear: "" };
+    await until(page, async () => (kept = await opened()).clear.includes(says));
+    return kept.sealed;
+}

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import type { Locator, Page } from "playwright-core";
 import { faultsOfAccess } from "./access.ts";
-import { beginChat, House, message, openRoom, register, setUp, write } from "./house.ts";
+import { beginChat, House, message, openRoom, register, setUp, until, write } from "./house.ts";
 import { jpeg, withExif } from "./pictures.ts";
 
 let house: House;
@@ -121,11 +121,9 @@ test("the viewer is used with the keyboard alone", () => house.tell(async () => 
     const wide = async (): Promise<number> => (await viewer.getByRole("img", { name: "one.jpg" }).boundingBox())!.width;
     const before = await wide();
     await bob.keyboard.press("+");
-    await bob.waitForTimeout(400);
-    assert.ok((await wide()) > before * 1.3, "it comes nearer");
+    await until(bob, async () => (await wide()) > before * 1.3); // it comes nearer
     await bob.keyboard.press("0");
-    await bob.waitForTimeout(400);
-    assert.equal(await wide(), before);
+    await until(bob, async () => (await wide()) === before);
     assert.deepEqual(await faultsOfAccess(bob), []);
     for (let i = 0; i < 12; i++) {
         await bob.keyboard.press("Tab");

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { Locator, Page } from "playwright-core";
 import { faultsOfAccess } from "./access.ts";
-import { beginChat, House, keepRecoveryKey, message, openRoom, setUp, signIn, write } from "./house.ts";
+import { beginChat, House, keepRecoveryKey, message, openRoom, setUp, signIn, until, write } from "./house.ts";
 
 let house: House;
 let alice: Page;
@@ -35,8 +35,7 @@ async function accessible(page: Page): Promise<void> {
 /** Chooses what the server has to agree to first. */
 async function choose(choice: Locator): Promise<void> {
     await choice.click();
-    for (let i = 0; i < 100 && !(await choice.isChecked()); i++) await new Promise((resolve) => setTimeout(resolve, 100));
-    assert.ok(await choice.isChecked());
+    await until(choice.page(), async () => (await choice.isChecked()) && (await choice.isEnabled()));
 }
 
 /** An invitation link, made by the administrator. */
@@ -48,7 +47,7 @@ async function link(page: Page, uses: string): Promise<string> {
     const before = (await field.count()) > 0 ? await field.inputValue() : "";
     await button(page, "Make a link").click();
     await page.getByRole("img", { name: "QR code of the invitation link" }).waitFor();
-    for (let i = 0; i < 100 && (await field.inputValue()) === before; i++) await page.waitForTimeout(100);
+    await until(page, async () => (await field.inputValue()) !== before);
     return field.inputValue();
 }
 

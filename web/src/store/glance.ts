@@ -48,6 +48,7 @@ export class Glance {
     readonly #subscriptions = new Subscriptions();
     #timer: ReturnType<typeof setTimeout> | undefined;
     #earliest = 0;
+    #closed = false;
 
     constructor(owner: Owner, lists: Lists) {
         this.#vault = vaultOf(owner);
@@ -56,6 +57,7 @@ export class Glance {
     }
 
     close(): void {
+        this.#closed = true;
         clearTimeout(this.#timer);
         this.#subscriptions.end();
         void this.#vault.close();
@@ -68,10 +70,12 @@ export class Glance {
     async write(): Promise<void> {
         clearTimeout(this.#timer);
         const began = performance.now();
+        const all = this.#lists.all.get();
+        const spaces = this.#lists.spaces.get();
         const page: Page = {
             build,
-            rooms: this.#lists.all.get().slice(0, most).map((room) => ({ ...room, typing: [] })),
-            spaces: this.#lists.spaces.get().map((space) => ({ ...space, rooms: [...space.rooms] })),
+            rooms: all.slice(0, most).map((room) => ({ ...room, typing: [] })),
+            spaces: spaces.map((space) => ({ ...space, rooms: [...space.rooms] })),
         };
         try {
             await this.#vault.replace([page]);
@@ -80,5 +84,6 @@ export class Glance {
         }
         this.#earliest = Date.now() + (performance.now() - began) * share;
         this.#timer = undefined;
+        if (!this.#closed && (this.#lists.all.get() !== all || this.#lists.spaces.get() !== spaces)) this.#later(); // they changed meanwhile
     }
 }
