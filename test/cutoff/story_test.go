@@ -130,8 +130,8 @@ func begin(t *testing.T, w world) *story {
 		t.Fatal(err)
 	}
 	s := &story{w: w}
-	t.Cleanup(s.w.end)
 	dir := t.TempDir()
+	t.Cleanup(s.w.end) // before the directory goes, in which the servers write
 	caFile := filepath.Join(dir, "ca.pem")
 	if err := os.WriteFile(caFile, ca.pem, 0o600); err != nil {
 		t.Fatal(err)
