@@ -94,7 +94,7 @@ func TestPutFails(t *testing.T) {
 		want := []error{boom, nil, boom, nil, failed, none, boom, nil, failed, nil, failed, boom}
 		for i, p := range pending {
 			err := p.Wait(t.Context())
-			if ok := err == nil; ok != (want[i] == nil) || want[i] != failed && !errors.Is(err, want[i]) {
+			if (err == nil) != (want[i] == nil) || !errors.Is(want[i], failed) && !errors.Is(err, want[i]) {
 				t.Errorf("write %d: got %v, want %v", i, err, want[i])
 			}
 		}
