@@ -12,7 +12,7 @@ import (
 
 func (u *user) linkVia(space, child, via string) {
 	u.t.Helper()
-	u.setState(space, "m.space.child", child, obj{"via": list{via}})
+	u.link(space, child, obj{"via": list{via}})
 }
 
 // B345: a tree over S and S2.
