@@ -242,8 +242,13 @@ func (r *run) checkRoom(in id.Room, all []*view, wrong func(string, ...any)) {
 	}
 	left := map[id.Server]map[id.Event]bool{}
 	for _, v := range all {
-		if left[v.name] = g.left(v); v.in {
-			g.check(in, v, left[v.name], wrong)
+		left[v.name] = g.left(v)
+		if !v.in {
+			continue
+		}
+		g.check(in, v, left[v.name], wrong)
+		if v.partial {
+			wrong("%s: %s still lacks members", in, v.name)
 		}
 	}
 	for _, v := range here {
@@ -251,9 +256,6 @@ func (r *run) checkRoom(in id.Room, all []*view, wrong func(string, ...any)) {
 			if a, b := here[0].state[key], v.state[key]; a != b {
 				wrong("%s: the state %s/%s is %s on %s and %s on %s", in, key.Type, key.Key, describe(everything, a), here[0].name, describe(everything, b), v.name)
 			}
-		}
-		if v.partial {
-			wrong("%s: %s still lacks members", in, v.name)
 		}
 		join := v.timeline[v.state[authrule.StateKey{Type: "m.room.member", Key: "@u:" + string(v.name)}]]
 		if join == nil {

@@ -103,6 +103,7 @@ test("an encrypted message is found after a reload, and what lies in the browser
     await write(alice, "The key to the shed is under the third pot");
     await message(bob, "under the third pot").waitFor();
     const stored = await sealed(alice, "freehold-search:", "under the third pot");
+    assert.ok(stored.length > 100, "something is kept");
     assert.doesNotMatch(stored, /shed|pot/);
 
     await alice.reload();

@@ -22,6 +22,7 @@ test("the list is there while the account is still being opened, and what was be
 
     // Nobody who copies the browser's files reads from the list what was encrypted.
     const kept = await sealed(alice, "freehold-glance:", "only for the two of us");
+    assert.ok(kept.length > 100);
     assert.doesNotMatch(kept, /only for/);
 
     // Everything stands still where the encryption is loaded, until it is let go on.
